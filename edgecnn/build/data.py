@@ -1,0 +1,242 @@
+"""Where the images of a build come from, and how they are split."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil, log
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn import shapes
+from edgecnn.errors import DataError
+from edgecnn.images import SPLITS, Split, SplitRule, UnreadableImage, class_folders, read_image, split_digest
+from edgecnn.latency import available_cores
+from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Images of one split, at the network's size.
+
+    Attributes:
+        pixels: (n, height, width, channels), uint8.
+        labels: (n,), int64, indices of classes.
+        digests: SHA-256 of each image's content.
+    """
+
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    digests: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """All splits, and the files that are in none, each with the reason."""
+
+    splits: Mapping[Split, Images]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Images that are known by their digest, and decoded or rendered once `load` is called.
+
+    Attributes:
+        labels: the names of the classes, sorted.
+        digest: hash of everything that `load` depends on.
+        rule: the shares of the splits.
+    """
+
+    labels: tuple[str, ...]
+    digest: str
+    rule: SplitRule
+    _load: Callable[[Progress], Loaded]
+    _loaded: list[Loaded] = field(default_factory=list, compare=False)
+
+    def load(self, progress: Progress) -> Loaded:
+        """Decode or render everything, the first time it is called.
+
+        Raises:
+            DataError: a class has no image in some split; the message says how many it takes.
+        """
+        if not self._loaded:
+            loaded = self._load(progress)
+            self._check(loaded)
+            self._loaded.append(loaded)
+        return self._loaded[0]
+
+    def __getitem__(self, split: Split) -> Images:
+        """The images of one split, once loaded."""
+        return self._loaded[0].splits[split]
+
+    def _check(self, loaded: Loaded) -> None:
+        wanted: tuple[Split, ...] = ("train", "validation", "test")
+        missing = {
+            label: splits
+            for index, label in enumerate(self.labels)
+            if (splits := [split for split in wanted if index not in loaded.splits[split].labels])
+        }
+        problems = [f"the class {label} has no {' and no '.join(splits)} image" for label, splits in missing.items()]
+        if not len(loaded.splits["calibration"]):
+            problems.append("there is no calibration image")
+        if problems:
+            counts = sum((Counter(images.labels.tolist()) for images in loaded.splits.values()), Counter[int]())
+            needed = ceil(log(0.01) / log(1 - min(self.rule.validation, self.rule.test)))
+            raise DataError(
+                f"The data cannot be split: {'; '.join(problems)}.",
+                received=", ".join(f"{label}: {counts[index]}" for index, label in enumerate(self.labels)),
+                accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
+                remedy="add images to these classes; an image's split follows from its content and does not change"
+                + _listed(loaded.left_out),
+            )
+
+
+class Source(Protocol):
+    """Where images come from: a frozen dataclass of settings."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """The data set at the network's size: named and digested, not decoded yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder with one folder a class; any image format that OpenCV reads.
+
+    Attributes:
+        path: the folder; the names of its folders, sorted, are the classes.
+        rule: the shares of the splits.
+    """
+
+    path: str
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return self.rule.problems()
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`. A file that is no image is left out, and listed.
+
+        Raises:
+            DataError: no folder of class folders.
+        """
+        labels, files = class_folders(Path(self.path))
+        with ThreadPoolExecutor(available_cores()) as pool:
+            digests = list(pool.map(lambda file: hashlib.sha256(file.path.read_bytes()).hexdigest(), files))
+        content = sorted((labels[file.label], digest) for file, digest in zip(files, digests, strict=True))
+
+        def read(index: int) -> tuple[Pixels | None, str, str]:
+            try:
+                frame, digest = read_image(files[index].path)
+            except UnreadableImage as error:
+                return None, digests[index], str(error)
+            return spec.apply(frame), digest, ""
+
+        def load(progress: Progress) -> Loaded:
+            images, truth, kept, left_out = [], [], [], []
+            for index, (pixels, digest, reason) in enumerate(
+                _in_parallel(read, len(files), progress, "reading images")
+            ):
+                if pixels is None:
+                    left_out.append((str(files[index].path), reason))
+                    continue
+                images.append(pixels)
+                truth.append(files[index].label)
+                kept.append(digest)
+            if left_out:
+                progress.say(f"{len(left_out)} files are left out:{_listed(left_out)}")
+            return Loaded(splits=_split(images, truth, kept, self.rule, spec), left_out=tuple(left_out))
+
+        return Dataset(labels=labels, digest=_digest(self.rule, content), rule=self.rule, _load=load)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """Rendered pictures of shapes, and of nothing, on cluttered backgrounds; see `edgecnn.shapes`.
+
+    Attributes:
+        images_per_class: how many of each.
+        seed: decides every picture.
+        rule: the shares of the splits.
+    """
+
+    images_per_class: int
+    seed: int = 0
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        problems = self.rule.problems()
+        if self.images_per_class < 1:
+            problems.append(f"Shapes renders at least 1 image a class, not {self.images_per_class}")
+        return problems
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`."""
+        classes = len(shapes.CLASSES)
+
+        def render(index: int) -> Pixels:
+            random = np.random.default_rng((self.seed, index))
+            return spec.apply(shapes.render(index % classes, random, (spec.height, spec.width)))
+
+        def load(progress: Progress) -> Loaded:
+            count = classes * self.images_per_class
+            images = list(_in_parallel(render, count, progress, "drawing shapes"))
+            digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+            truth = [index % classes for index in range(count)]
+            return Loaded(splits=_split(images, truth, digests, self.rule, spec))
+
+        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
+        digest = _digest(self.rule, [renderer, self.images_per_class, self.seed])
+        return Dataset(labels=shapes.CLASSES, digest=digest, rule=self.rule, _load=load)
+
+
+def split_facts(splits: Mapping[Split, Images], rule: SplitRule) -> dict[str, Any]:
+    """The rule and one digest a split, for the manifest."""
+    return {"rule": rule.as_json(), "digests": {split: split_digest(splits[split].digests) for split in SPLITS}}
+
+
+def _digest(rule: SplitRule, content: object) -> str:
+    return hashlib.sha256(json.dumps([rule.as_json(), content]).encode()).hexdigest()
+
+
+def _split(
+    images: list[Pixels], labels: list[int], digests: list[str], rule: SplitRule, spec: InputSpec
+) -> dict[Split, Images]:
+    members: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    for index, digest in enumerate(digests):
+        members[rule.split_of(digest)].append(index)
+    return {
+        split: Images(
+            pixels=np.stack([images[i] for i in chosen]) if chosen else np.empty((0, *spec.shape), np.uint8),
+            labels=np.array([labels[i] for i in chosen], np.int64),
+            digests=tuple(digests[i] for i in chosen),
+        )
+        for split, chosen in members.items()
+    }
+
+
+def _in_parallel(work: Callable[[int], Any], count: int, progress: Progress, note: str) -> Iterable[Any]:
+    """Results in order; OpenCV works outside Python's lock."""
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for index, result in enumerate(pool.map(work, range(count))):
+            if index % 64 == 0 or index == count - 1:
+                progress.update(index + 1, count, note)
+            yield result
+
+
+def _listed(left_out: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"\n  left out: {path} ({reason})" for path, reason in left_out)

@@ -1,0 +1,76 @@
+"""Looking into a converted file: its tensors, their types and scales, and the kernels of its layers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
+_KERNEL_OPERATORS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """A tensor of the file. ``scale`` and ``zero_point`` are those of a tensor with one scale, else None."""
+
+    name: str
+    type: str
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """What a file says of itself.
+
+    Attributes:
+        inputs: the tensors that a caller fills.
+        outputs: the tensors that a caller reads.
+        inner: all others.
+        kernels: the weights of convolutions, (out, height, width, in), and of dense layers, (out, in).
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    inner: tuple[Tensor, ...]
+    kernels: tuple[Any, ...]
+
+
+def inspect(model: bytes) -> FileFacts:
+    """Read the facts of a flatbuffer that is known to be whole."""
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    main = tree.subgraphs[0]
+    edge = {*main.inputs, *main.outputs}
+    inner = [tensor for index, tensor in enumerate(main.tensors) if index not in edge]
+    inner += [tensor for graph in tree.subgraphs[1:] for tensor in graph.tensors]
+    return FileFacts(
+        inputs=tuple(_tensor(main.tensors[index]) for index in main.inputs),
+        outputs=tuple(_tensor(main.tensors[index]) for index in main.outputs),
+        inner=tuple(_tensor(tensor) for tensor in inner),
+        kernels=tuple(_kernels(tree)),
+    )
+
+
+def _tensor(tensor: Any) -> Tensor:
+    quantization = tensor.quantization
+    single = quantization is not None and quantization.scale is not None and len(quantization.scale) == 1
+    return Tensor(
+        name=tensor.name.decode(),
+        type=_TYPES[tensor.type],
+        scale=float(quantization.scale[0]) if single else None,
+        zero_point=int(quantization.zeroPoint[0]) if single else None,
+    )
+
+
+def _kernels(tree: Any) -> list[Any]:
+    kernels = []
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in tree.operatorCodes]
+    for graph in tree.subgraphs:
+        for operator in graph.operators or ():
+            if codes[operator.opcodeIndex] in _KERNEL_OPERATORS:
+                tensor = graph.tensors[operator.inputs[1]]
+                data = tree.buffers[tensor.buffer].data
+                dtype = np.int8 if tensor.type == schema.TensorType.INT8 else np.float32
+                kernels.append(np.frombuffer(data.tobytes(), dtype).reshape(tensor.shape))
+    return kernels

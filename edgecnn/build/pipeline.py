@@ -1,0 +1,119 @@
+"""A build: every stage in order, each from the cache where it is finished, then the report."""
+
+import hashlib
+import importlib.util
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgecnn.build.cache import Cache
+from edgecnn.build.data import Dataset
+from edgecnn.build.recipe import Artifact, Context, Recipe, Stage, described
+from edgecnn.build.verify import BUNDLE_FILE
+from edgecnn.build.versions import versions
+from edgecnn.errors import MissingExtraError
+from edgecnn.files import write_atomically
+from edgecnn.latency import available_cores, host_facts
+from edgecnn.progress import Progress
+
+
+def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = None) -> dict[str, Any]:
+    """Build a recipe; a stage that is finished is not run again, and one that was killed goes on.
+
+    Args:
+        recipe: what to build.
+        out: the folder that gets ``NAME.tflite`` and ``report.json``.
+        progress: where to say how far it is.
+        cache: where finished stages are; None takes the user's.
+
+    Returns:
+        The report, also where a gate was missed: see ``report["gates"]``.
+
+    Raises:
+        UsageError: the recipe has mistakes, or the build's libraries are not installed.
+        DataError, ModelError, DeviceError: see `edgecnn.errors`.
+    """
+    recipe.check()
+    _check_installed()
+    cache = cache or Cache()
+    data = recipe.data.open(recipe.input)
+    key: str | None = None
+    history: tuple[Artifact, ...] = ()
+    stages = []
+    for stage in recipe.stages:
+        key = _key(described(stage), key or _root_key(recipe, data))
+        with cache.locked(key, progress):
+            artifact = cache.find(key)
+            if cached := artifact is not None:
+                progress.say(f"{stage.name}: done before")
+            else:
+                artifact = _run(stage, key, recipe, data, history, cache, progress)
+                progress.say(f"{stage.name}: {artifact.seconds:.0f} s")
+        history += (artifact,)
+        stages.append({"name": stage.name, "key": key, "seconds": artifact.seconds, "cached": cached})
+    model = (out / f"{recipe.name}.tflite").resolve()
+    write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
+    report = _report(recipe, dict(history[-1].metrics), model, stages)
+    write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+    return report
+
+
+def _run(
+    stage: Stage,
+    key: str,
+    recipe: Recipe,
+    data: Dataset,
+    history: tuple[Artifact, ...],
+    cache: Cache,
+    progress: Progress,
+) -> Artifact:
+    data.load(progress)
+    context = Context(recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress)
+    parent = history[-1] if history else None
+    start = time.monotonic()
+    made = stage.run(parent, context)
+    seconds = round(time.monotonic() - start, 1)
+    return cache.keep(replace(made, key=key, parent=parent.key if parent else None, seconds=seconds))
+
+
+def _root_key(recipe: Recipe, data: Dataset) -> str:
+    """Of all that every stage depends on; the number of threads decides the order of additions, so it is here too."""
+    settings = {name: value for name, value in recipe.settings().items() if name != "stages"}
+    return _key(settings, data.digest, versions(), available_cores())
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _report(recipe: Recipe, figures: dict[str, Any], model: Path, stages: list[dict[str, Any]]) -> dict[str, Any]:
+    int8 = figures["int8"]
+    values = {
+        "accuracy": int8["accuracy"],
+        "agreement": int8["agreement"],
+        "drop": round(figures["float"]["accuracy"] - int8["accuracy"], 6),
+        "size_bytes": figures["model"]["size_bytes"],
+        "p50_ms": int8["p50_ms"],
+    }
+    return {
+        "schema": 1,
+        "recipe": recipe.name,
+        "model": {"path": str(model), **figures["model"]},
+        "float": figures["float"],
+        "ptq": figures["ptq"],
+        "int8": int8,
+        "data": figures["data"],
+        "gates": [gate.judge(values[gate.name], figures["data"]["test"]) for gate in recipe.gates],
+        "stages": stages,
+        "host": host_facts(),
+        "versions": versions(),
+    }
+
+
+def _check_installed() -> None:
+    needed = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(", ".join(missing), "build")

@@ -1,0 +1,208 @@
+"""The words of a build: `Recipe`, `Stage`, `Artifact`, `Gate`, and the `Context` that a stage runs in."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from edgecnn.errors import UsageError
+from edgecnn.preprocess import InputSpec
+from edgecnn.progress import Progress
+
+if TYPE_CHECKING:
+    from edgecnn.build.data import Dataset, Source
+
+Kind = Literal["keras", "qat", "tflite"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What a stage made.
+
+    Attributes:
+        kind: a float Keras model, a quantization-aware one, or a converted file.
+        files: paths by name; a name means the same thing in every stage.
+        metrics: figures, as JSON.
+        key: hash of all that it depends on.
+        parent: the key of the artifact that it was made from, None for the first.
+        seconds: how long the stage worked on it.
+    """
+
+    kind: Kind
+    files: Mapping[str, Path]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
+    parent: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What surrounds a stage: it may read all of this and writes to its workspace alone.
+
+    Attributes:
+        recipe: the whole recipe.
+        data: the images, split.
+        history: the artifacts of the stages before, in order.
+        workspace: a folder that outlives a killed build; it becomes the artifact when the stage ends.
+        progress: where to say how far it is.
+    """
+
+    recipe: "Recipe"
+    data: "Dataset"
+    history: tuple[Artifact, ...]
+    workspace: Path
+    progress: Progress
+
+    def latest(self, file: str) -> Path | None:
+        """The newest file of that name that an earlier stage made, None where none did."""
+        return next((artifact.files[file] for artifact in reversed(self.history) if file in artifact.files), None)
+
+
+class Stage(Protocol):
+    """One step of a build: a frozen dataclass of settings, and ``run``.
+
+    Attributes:
+        name: what users see.
+        takes: the kinds of artifact it starts from; empty for a first stage.
+        makes: the kind it leaves.
+        revision: raised when the same settings begin to give another result, so that no stale artifact is taken.
+    """
+
+    name: ClassVar[str]
+    takes: ClassVar[tuple[Kind, ...]]
+    makes: ClassVar[Kind]
+    revision: ClassVar[int]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+
+    def run(self, artifact: Artifact | None, context: Context) -> Artifact:
+        """Make the next artifact; its files are inside ``context.workspace``."""
+
+
+class Architecture(Protocol):
+    """A network that is not built yet: a frozen dataclass of settings."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+
+    def build(self, spec: InputSpec, classes: int) -> Any:
+        """A functional Keras model from (batch, height, width, channels) float32 to logits (batch, classes)."""
+
+
+class Augmentation(Protocol):
+    """A random change of a batch of training images: a frozen dataclass of settings."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+
+    def apply(self, images: Any, seed: Any) -> Any:
+        """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
+
+
+AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A promise about the file that ships, measured on the test split.
+
+    Attributes:
+        name: ``accuracy`` and ``agreement`` (with the Keras model that was converted) are at least, ``drop`` (float
+            minus int8 accuracy), ``size_bytes`` and ``p50_ms`` (this host) at most, the limit.
+        limit: a fraction, bytes or milliseconds.
+        images: for ``drop``: the limit is never under this many test images.
+    """
+
+    name: str
+    limit: float
+    images: int = 0
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, one sentence each."""
+        problems = []
+        if self.name not in AT_LEAST + AT_MOST:
+            problems.append(f"a gate is one of {', '.join(AT_LEAST + AT_MOST)}, not {self.name!r}")
+        if self.limit < 0:
+            problems.append(f"the limit of the gate {self.name!r} is not negative, as {self.limit} is")
+        return problems
+
+    def judge(self, value: float | None, test_images: int) -> dict[str, Any]:
+        """Name, limit, value and whether it passed; what was not measured did not."""
+        limit = max(self.limit, self.images / test_images) if self.images else self.limit
+        kept = value is not None and (value >= limit if self.name in AT_LEAST else value <= limit)
+        return {"name": self.name, "limit": round(limit, 6), "value": value, "passed": kept}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A build, as data: what is trained on what, through which stages, and what is promised.
+
+    Attributes:
+        name: of the bundle, and of the folder that it is written to.
+        data: where the images come from.
+        input: the network's input.
+        architecture: the network.
+        stages: what happens, in order.
+        augment: what happens to training images, in order.
+        gates: what is promised.
+        seed: decides every random choice.
+    """
+
+    name: str
+    data: "Source"
+    input: InputSpec
+    architecture: Architecture
+    stages: tuple[Stage, ...]
+    augment: tuple[Augmentation, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    seed: int = 0
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, as JSON: all but the data, which has a digest, and the gates."""
+        return {
+            "name": self.name,
+            "input": self.input.as_json(),
+            "seed": self.seed,
+            "architecture": described(self.architecture),
+            "augment": [described(step) for step in self.augment],
+            "stages": [described(stage) for stage in self.stages],
+        }
+
+    def check(self) -> None:
+        """Raise one `UsageError` that names every mistake, before any work."""
+        parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
+        problems = [problem for part in parts for problem in part.problems()] + self._problems()
+        if problems:
+            raise UsageError(
+                f"The recipe {self.name!r} has {counted(len(problems), 'mistake')}: {'; '.join(problems)}.",
+                received=self.name,
+                accepted="settings in the ranges above",
+                remedy="mend the recipe and run the command again",
+            )
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not self.name or any(character in self.name for character in '/\\\0"') or self.name.startswith("."):
+            problems.append(f"a name is a file name that is not hidden, not {self.name!r}")
+        kind: Kind | None = None
+        for stage in self.stages:
+            if kind not in stage.takes and (kind or stage.takes):
+                before = f"after a stage that makes {' or '.join(stage.takes)}" if stage.takes else "first"
+                problems.append(f"the stage {stage.name} stands {before}")
+            kind = stage.makes
+        if not self.stages or self.stages[-1].name != "verify":
+            problems.append("the last stage is Verify")
+        return problems
+
+
+def described(settings: Any) -> dict[str, Any]:
+    """The name, the revision and the fields of a frozen dataclass of settings, as JSON."""
+    revision = {"revision": settings.revision} if hasattr(settings, "revision") else {}
+    return {"type": type(settings).__name__, **revision, **asdict(settings)}
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 mistake``, ``3 mistakes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,75 @@
+"""Finding recipes: by name in ``pipelines/``, by path, and for a folder of photos."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+from edgecnn.build.data import Folder
+from edgecnn.build.recipe import Recipe
+from edgecnn.errors import EdgecnnError, UsageError
+
+DEFAULT, FOR_PHOTOS = "shapes", "photos"
+
+
+def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
+    """The recipe of that name or path.
+
+    Args:
+        name: None takes the default recipe, or with ``data`` the one for folders of photos.
+        data: a folder of class folders that takes the place of the recipe's own data.
+        quick: the short version, which proves that everything works and nothing else.
+
+    Raises:
+        UsageError: there is no such recipe, or its file does not give one.
+    """
+    recipe = _load(_path(name or (FOR_PHOTOS if data else DEFAULT)), quick)
+    if data is not None:
+        recipe = replace(recipe, data=Folder(path=str(data)), name=data.resolve().name)
+    return replace(recipe, name=f"{recipe.name}-quick") if quick else recipe
+
+
+def names() -> list[str]:
+    """The recipes that come with edgecnn."""
+    return sorted(path.stem for path in _folder().glob("[!_]*.py"))
+
+
+def _folder() -> Path:
+    package = Path(__file__).parent.parent
+    installed = package / "pipelines"
+    return installed if installed.is_dir() else package.parent / "pipelines"
+
+
+def _path(name: str) -> Path:
+    named = _folder() / f"{name}.py"
+    if named.is_file() and "/" not in name:
+        return named
+    if Path(name).is_file():
+        return Path(name)
+    raise UsageError(
+        "There is no such recipe.",
+        received=name,
+        accepted=f"{', '.join(names())}, or the path of a recipe file",
+        remedy="choose one of these, or copy one from pipelines/ and edit it",
+    )
+
+
+def _load(path: Path, quick: bool) -> Recipe:
+    spec = importlib.util.spec_from_file_location(f"edgecnn_recipe_{path.stem}", path)
+    try:
+        if spec is None or spec.loader is None:
+            raise TypeError("it is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        recipe = module.recipe(quick=quick)
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"recipe() returned {type(recipe).__name__}, not a Recipe")
+    except EdgecnnError:
+        raise
+    except Exception as error:  # a recipe is the user's own code: whatever it raises is about the recipe
+        raise UsageError(
+            f"The recipe {path.name} cannot be read: {type(error).__name__}: {error}.",
+            received=str(path),
+            accepted="a Python file with a function recipe(*, quick=False) that returns a Recipe",
+            remedy="compare it with the files in pipelines/",
+        ) from error
+    return recipe

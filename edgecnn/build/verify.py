@@ -1,0 +1,209 @@
+"""The last stage: re-open the file that was written, hold it against every promise, and measure it.
+
+Nothing here asks Keras: the file is read as bytes, and run by `Classifier`, as on the device.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn import targets
+from edgecnn.bench import interleaved, prepare
+from edgecnn.build.convert import INT8_FILE, KERAS_LOGITS
+from edgecnn.build.data import Images, split_facts
+from edgecnn.build.flatbuffer import FileFacts, inspect
+from edgecnn.build.quantize import PTQ_FILE
+from edgecnn.build.recipe import Artifact, Context, Kind, counted
+from edgecnn.build.sparsify import ZEROS, sparsity_of
+from edgecnn.build.train import FLOAT_FILE
+from edgecnn.build.versions import versions
+from edgecnn.bundle import Bundle
+from edgecnn.errors import DataError, ModelError
+from edgecnn.evaluation import Evaluation, evaluate
+from edgecnn.images import SPLITS, Split
+from edgecnn.inference import Classifier
+from edgecnn.preprocess import InputSpec
+
+BUNDLE_FILE = "bundle.tflite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Proves the file's types, scales and zeros and the splits of the data, and measures accuracy, size and speed.
+
+    Attributes:
+        float_tensors: names of the tensors that may, and then must, be neither int8 nor int32.
+        runs: timed invokes of the float and of the int8 file, one thread, interleaved.
+    """
+
+    float_tensors: tuple[str, ...] = ()
+    runs: int = 200
+
+    name: ClassVar[str] = "verify"
+    takes: ClassVar[tuple[Kind, ...]] = ("tflite",)
+    makes: ClassVar[Kind] = "tflite"
+    revision: ClassVar[int] = 1
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return [f"Verify takes at least 1 run, not {self.runs}"] if self.runs < 1 else []
+
+    def run(self, artifact: Artifact | None, context: Context) -> Artifact:
+        """Leaves the bundle that ships, and the figures of the report.
+
+        Raises:
+            ModelError: the file broke a promise about its types, scales or zeros; all of them are said.
+            DataError: an image is in two splits.
+        """
+        assert artifact is not None, "the recipe's check puts a stage that makes a file first"
+        check_disjoint({split: context.data[split] for split in SPLITS})
+        model = artifact.files[INT8_FILE].read_bytes()
+        facts = inspect(model)
+        check_promises(facts, zeros=_zeros(context), float_tensors=self.float_tensors)
+        _dress(model, context, {}).write(path := context.workspace / BUNDLE_FILE)
+        figures = self._measure(Bundle.read(path), facts, artifact, context)
+        accuracies = {name: figures[name] and figures[name]["accuracy"] for name in ("float", "ptq", "int8")}
+        _dress(model, context, {"accuracy": {**accuracies, "agreement": figures["int8"]["agreement"]}}).write(path)
+        data = Bundle.read(path).data
+        figures["model"] = {**_sizes(data), "sha256": hashlib.sha256(data).hexdigest()}
+        return Artifact(kind=self.makes, files={BUNDLE_FILE: path}, metrics=figures)
+
+    def _measure(self, bundle: Bundle, facts: FileFacts, artifact: Artifact, context: Context) -> dict[str, Any]:
+        float_path, ptq_path = context.latest(FLOAT_FILE), context.latest(PTQ_FILE)
+        assert float_path, "the recipe's check puts Train first"
+        float_model = float_path.read_bytes()
+        keras_answers = np.load(artifact.files[KERAS_LOGITS]).argmax(axis=1)
+        shipped = _evaluate(bundle, context)
+        load = targets.choose().load
+        float_p50, int8_p50 = (
+            stats.p50_ms
+            for stats in interleaved(
+                [prepare(load(model, threads=1)) for model in (float_model, bundle.model)], runs=self.runs
+            )
+        )
+        counts = {split: len(context.data[split]) for split in SPLITS}
+        left_out = [{"path": path, "reason": why} for path, why in context.data.load(context.progress).left_out]
+        return {
+            "float": {
+                "accuracy": _evaluate(_dress(float_model, context, {}), context).accuracy,
+                **_sizes(float_model),
+                "p50_ms": float_p50,
+            },
+            "ptq": ptq_path
+            and {
+                "accuracy": _evaluate(_dress(ptq_path.read_bytes(), context, {}), context).accuracy,
+                "size_bytes": ptq_path.stat().st_size,
+            },
+            "int8": {
+                "accuracy": shipped.accuracy,
+                "agreement": round(float((shipped.answers == keras_answers).mean()), 6),
+                "sparsity": sparsity_of(facts.kernels),
+                "p50_ms": int8_p50,
+                "method": artifact.metrics["method"],
+                "per_class": shipped.per_class(),
+            },
+            "data": {**counts, "classes": list(context.data.labels), "left_out": left_out},
+        }
+
+
+def check_disjoint(splits: Mapping[Split, Images]) -> None:
+    """Make sure that no image is in two splits.
+
+    Raises:
+        DataError: one is.
+    """
+    seen: dict[str, Split] = {}
+    for split, images in splits.items():
+        for digest in set(images.digests):
+            if digest in seen:
+                raise DataError(
+                    f"An image is in two splits, {seen[digest]} and {split}.",
+                    received=f"an image whose SHA-256 begins with {digest[:12]}",
+                    accepted="splits that share no image",
+                    remedy="let edgecnn split the data, or remove the copy",
+                )
+            seen[digest] = split
+
+
+def check_promises(facts: FileFacts, *, zeros: Mapping[str, NDArray[np.bool_]], float_tensors: tuple[str, ...]) -> None:
+    """Hold a file against what is promised of its bytes.
+
+    Args:
+        facts: of the file.
+        zeros: by layer, where pruning left a zero, in Keras's order of axes.
+        float_tensors: names of the tensors that are neither int8 nor int32, exactly.
+
+    Raises:
+        ModelError: with every promise that is broken.
+    """
+    broken = _type_problems(facts, float_tensors) + _input_problems(facts) + _zero_problems(facts, zeros)
+    if broken:
+        raise ModelError(
+            f"The converted file broke {counted(len(broken), 'promise')}: {'; '.join(broken)}.",
+            accepted="int8 and int32 between the casts, the input's scale and zero point, every zero of pruning",
+            remedy="name a float tensor that is meant in Verify(float_tensors=...); otherwise report this",
+        )
+
+
+def _type_problems(facts: FileFacts, float_tensors: tuple[str, ...]) -> list[str]:
+    others = {tensor.name: tensor.type for tensor in facts.inner if tensor.type not in ("int8", "int32")}
+    problems = [f"{name} is {kind}" for name, kind in sorted(others.items()) if name not in float_tensors]
+    return problems + [f"{name} is not float, as the recipe says" for name in float_tensors if name not in others]
+
+
+def _input_problems(facts: FileFacts) -> list[str]:
+    image = facts.inputs[0]
+    if (image.type, image.scale, image.zero_point) == ("uint8", InputSpec.scale, InputSpec.zero_point):
+        return []
+    wanted = f"uint8 with scale {InputSpec.scale} and zero point {InputSpec.zero_point}"
+    return [f"the input is {image.type} with scale {image.scale} and zero point {image.zero_point}, not {wanted}"]
+
+
+def _zero_problems(facts: FileFacts, zeros: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    """A layer's pattern of zeros is its fingerprint: some kernel of the file has a zero wherever it has one."""
+    unclaimed = list(facts.kernels)
+    problems = []
+    for layer, mask in sorted(zeros.items(), key=lambda item: -int(item[1].sum())):
+        wanted = np.moveaxis(mask, -1, 0)
+        match = next((i for i, k in enumerate(unclaimed) if k.shape == wanted.shape and not k[wanted].any()), None)
+        if match is None:
+            problems.append(f"zeros of the layer {layer} are not zeros in the file")
+        else:
+            unclaimed.pop(match)
+    return problems
+
+
+def _zeros(context: Context) -> dict[str, NDArray[np.bool_]]:
+    path = context.latest(ZEROS)
+    if path is None:
+        return {}
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _dress(model: bytes, context: Context, manifest: dict[str, Any]) -> Bundle:
+    splits = {split: context.data[split] for split in SPLITS}
+    recipe = context.recipe
+    provenance = {
+        "versions": versions(),
+        "keys": {stage.name: made.key for stage, made in zip(recipe.stages, context.history, strict=False)},
+    }
+    facts = {"splits": split_facts(splits, context.data.rule), "recipe": recipe.settings(), "provenance": provenance}
+    return Bundle.make(
+        model, name=recipe.name, spec=recipe.input, labels=context.data.labels, manifest={**facts, **manifest}
+    )
+
+
+def _evaluate(bundle: Bundle, context: Context) -> Evaluation:
+    test = context.data["test"]
+    with Classifier(bundle, threads=1) as classifier:
+        return evaluate(classifier, zip(test.pixels, test.labels.tolist(), strict=True))
+
+
+def _sizes(data: bytes) -> dict[str, int]:
+    return {"size_bytes": len(data), "gzip_bytes": len(gzip.compress(data, mtime=0))}

@@ -1,0 +1,257 @@
+"""The bundle: one ``.tflite`` that carries its own labels, preprocessing and provenance.
+
+Layout: the flatbuffer, with TFLite Metadata inside; behind it, as the metadata standard has it, an uncompressed
+zip with ``labels.txt`` and ``edgecnn.json``, the manifest. Every byte is a function of the content: writing what
+was read gives the same bytes, and that is also how damage is found.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+from edgecnn import targets
+from edgecnn.errors import BundleError, UsageError
+from edgecnn.files import write_atomically
+from edgecnn.metadata import LABELS_FILE, METADATA_NAME, Metadata, classifier_metadata, read_metadata
+from edgecnn.preprocess import InputSpec
+
+MANIFEST_FILE = "edgecnn.json"
+MANIFEST_LIMIT = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A model with what is needed to run it.
+
+    Attributes:
+        model: the flatbuffer, without the zip behind it.
+        input: the image it takes; None for a foreign file that takes none.
+        labels: one name a class, in the order of its scores.
+        manifest: what the build knows about it, as JSON; None for a ``.tflite`` that edgecnn did not build.
+        normalization: (mean, std) of a float input; ours is in the input's scale and zero point.
+        unknown: what a foreign file does not say, and what is assumed instead.
+    """
+
+    model: bytes
+    input: InputSpec | None
+    labels: tuple[str, ...]
+    manifest: dict[str, Any] | None
+    normalization: tuple[float, float] = (InputSpec.zero_point, 1 / InputSpec.scale)
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def make(
+        cls, model: bytes, *, name: str, spec: InputSpec, labels: tuple[str, ...], manifest: dict[str, Any]
+    ) -> "Bundle":
+        """Dress a flatbuffer that the converter wrote: add TFLite Metadata, and complete the manifest.
+
+        Args:
+            model: a flatbuffer without metadata of its own.
+            name: the model's name.
+            spec: the input it was trained for.
+            labels: one name a class.
+            manifest: the build's facts; name, input and the sha256 of the model are added here.
+
+        Raises:
+            BundleError: the manifest is larger than 4 kB.
+        """
+        model = _with_metadata(model, classifier_metadata(name, spec))
+        facts = {"name": name, "input": spec.as_json(), "model_sha256": hashlib.sha256(model).hexdigest()}
+        bundle = cls(model=model, input=spec, labels=labels, manifest={"schema": 1, **facts, **manifest})
+        if (size := len(bundle._files()[MANIFEST_FILE])) > MANIFEST_LIMIT:
+            raise BundleError(
+                "The manifest of this bundle is too large.",
+                received=f"{size} bytes",
+                accepted=f"at most {MANIFEST_LIMIT} bytes",
+                remedy="shorten the names in the recipe",
+            )
+        return bundle
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Bundle":
+        """Read a bundle, or any other whole ``.tflite``, and make sure that it is whole.
+
+        Raises:
+            UsageError: there is no such file.
+            BundleError: it is not a ``.tflite``, or it is damaged.
+        """
+        path = Path(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                "The model cannot be read.",
+                received=f"{path}: {error.strerror}",
+                accepted="a .tflite file",
+                remedy="check the path; `edgecnn build` writes to artifacts/NAME/NAME.tflite",
+            ) from error
+        if data[4:8] != b"TFL3":
+            raise BundleError(
+                "This is not a .tflite file.",
+                received=str(path),
+                accepted="a TensorFlow Lite flatbuffer (its bytes 4 to 8 are 'TFL3')",
+                remedy="pass a .tflite; `edgecnn build` makes one",
+            )
+        model, files = _split(data)
+        if MANIFEST_FILE in files:
+            return _read_ours(data, model, files)
+        return _read_foreign(model, files)
+
+    @property
+    def data(self) -> bytes:
+        """All bytes of the file."""
+        files = self._files()
+        return self.model + _zip(files, len(self.model)) if files else self.model
+
+    def describe(self, target: str | None = None) -> dict[str, Any]:
+        """What is inside, as JSON: the interpreter's view of inputs and outputs, and all that the bundle says.
+
+        Raises:
+            BundleError: the interpreter refuses the model.
+            UsageError: no such target.
+        """
+        session = targets.choose(target).load(self.model, threads=1)
+        return {
+            "whole": True,
+            "size_bytes": len(self.data),
+            "sha256": hashlib.sha256(self.data).hexdigest(),
+            "runtime": session.runtime,
+            "inputs": [tensor.as_json() for tensor in session.inputs],
+            "outputs": [tensor.as_json() for tensor in session.outputs],
+            "input": self.input and self.input.as_json(),
+            "labels": list(self.labels),
+            "manifest": self.manifest,
+            "unknown": list(self.unknown),
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Write the file, all of it or nothing.
+
+        Raises:
+            DeviceError: the disk is full.
+            UsageError: the place cannot be written to.
+        """
+        write_atomically(Path(path), self.data)
+
+    def _files(self) -> dict[str, bytes]:
+        if self.manifest is None:
+            return {}
+        manifest = json.dumps(self.manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return {LABELS_FILE: "".join(f"{label}\n" for label in self.labels).encode(), MANIFEST_FILE: manifest.encode()}
+
+
+def _read_ours(data: bytes, model: bytes, files: dict[str, bytes]) -> Bundle:
+    try:
+        manifest = json.loads(files[MANIFEST_FILE])
+        bundle = Bundle(
+            model=model,
+            input=InputSpec.from_json(manifest["input"]),
+            labels=tuple(files[LABELS_FILE].decode().splitlines()),
+            manifest=manifest,
+        )
+        model_sha256 = manifest["model_sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("its manifest cannot be read") from error
+    if hashlib.sha256(model).hexdigest() != model_sha256:
+        raise _damaged("the model is not the one that its manifest names (sha256)")
+    if bundle.data != data:
+        raise _damaged("the zip behind the model is not as edgecnn wrote it")
+    return bundle
+
+
+def _read_foreign(model: bytes, files: dict[str, bytes]) -> Bundle:
+    session = targets.choose().load(model, threads=1)  # the interpreter verifies the flatbuffer
+    metadata = read_metadata(model)
+    if metadata and (missing := [name for name in metadata.files if name not in files]):
+        raise _damaged(f"its metadata names {', '.join(missing)}, and the zip that held them is gone")
+    unknown = ["how a frame is brought to the model's size (stretched here)", "what it was built from"]
+    labels = _foreign_labels(metadata, files)
+    classes = session.outputs[0].shape[-1] if session.outputs[0].shape else 1
+    if len(labels) != classes:
+        unknown.append("the names of its classes (indices here)")
+        labels = tuple(str(index) for index in range(classes))
+    normalization = metadata.normalization if metadata else None
+    if normalization is None:
+        normalization = 0.0, 255.0
+        if session.inputs[0].dtype.kind == "f":
+            unknown.append("the range of its pixels (0 to 1 here)")
+    return Bundle(
+        model=model,
+        input=_foreign_input(session.inputs[0].shape),
+        labels=labels,
+        manifest=None,
+        normalization=normalization,
+        unknown=tuple(unknown),
+    )
+
+
+def _foreign_labels(metadata: Metadata | None, files: dict[str, bytes]) -> tuple[str, ...]:
+    names = metadata.label_files[:1] if metadata else []
+    return tuple(line for name in names for line in files[name].decode(errors="replace").splitlines())
+
+
+def _foreign_input(shape: tuple[int, ...]) -> InputSpec | None:
+    if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
+        return None
+    return InputSpec(height=shape[1], width=shape[2], channels=3 if shape[3] == 3 else 1)
+
+
+def _damaged(why: str) -> BundleError:
+    return BundleError(
+        f"This file is damaged: {why}.",
+        accepted="a bundle that is byte for byte what edgecnn wrote, or a whole .tflite of another origin",
+        remedy="copy it again from where it was built, or run `edgecnn build` again",
+    )
+
+
+def _split(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The flatbuffer, and the files in the zip behind it."""
+    stream = io.BytesIO(data)
+    if not zipfile.is_zipfile(stream):
+        return data, {}
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            entries = archive.infolist()
+            files = {entry.filename: archive.read(entry) for entry in entries}
+            end = min((entry.header_offset for entry in entries), default=archive.start_dir)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+        raise _damaged(f"the zip behind the model cannot be read ({error})") from error
+    return data[:end], files
+
+
+def _zip(files: dict[str, bytes], offset: int) -> bytes:
+    """A stored zip whose bytes depend on its content and place alone, as it stands ``offset`` bytes into a file."""
+    stream = io.BytesIO(bytes(offset))
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return stream.getvalue()[offset:]
+
+
+def _with_metadata(model: bytes, metadata: bytes) -> bytes:
+    from ai_edge_litert import schema_py_generated as schema
+
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
+        def StartVector(self, elem_size: int, count: int, alignment: int) -> int:
+            """The schema wants 16-byte alignment of buffers, which Python's object API forgets."""
+            return int(super().StartVector(elem_size, count, 16 if elem_size == 1 else alignment))
+
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(metadata, dtype=np.uint8)
+    entry.name, entry.buffer = METADATA_NAME.decode(), len(tree.buffers)
+    tree.buffers.append(buffer)
+    tree.metadata = [*(tree.metadata or []), entry]
+    builder = Builder(len(model) + len(metadata))
+    builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())

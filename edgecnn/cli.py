@@ -1,0 +1,232 @@
+"""Every command of ``edgecnn``: parse, one call, print. Nothing heavy is imported before a command needs it."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgecnn import __version__
+from edgecnn.errors import EdgecnnError, GateError, MissingExtraError, UsageError, error_document
+
+
+class _Commands(click.Group):
+    """Click's group, with edgecnn's exit codes and errors."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run a command and exit with its code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, *rest, **{**options, "standalone_mode": False})
+        except click.ClickException as error:
+            if "--json" in arguments:
+                _print_json(error_document("usage", error.format_message(), None, None, "see --help"))
+            error.show()
+            code = error.exit_code
+        except EdgecnnError as error:
+            code = _fail(error, "--json" in arguments)
+        except (KeyboardInterrupt, click.Abort):
+            if "--json" in arguments:
+                _print_json(
+                    error_document("interrupted", "Interrupted.", None, None, "run the command again: it goes on")
+                )
+            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+            code = 130
+        except Exception as error:
+            traceback.print_exc()
+            remedy = "please report it with the lines above"
+            if "--json" in arguments:
+                _print_json(error_document("bug", f"{type(error).__name__}: {error}", None, None, remedy))
+            click.echo(f"This is a bug of edgecnn's: {remedy}.", err=True)
+            code = 1
+        sys.exit(code or 0)
+
+
+def _fail(error: EdgecnnError, as_json: bool) -> int:
+    from edgecnn import console
+
+    if as_json:
+        _print_json(error.as_json())
+    console.say_error(error)
+    return error.exit_code
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(document, ensure_ascii=False))
+
+
+def _threads(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    counts = value.split(",")
+    if not all(count.strip().isdigit() and 1 <= int(count) <= 64 for count in counts):
+        raise click.BadParameter(f"{value!r} is not a list of numbers from 1 to 64, such as 1,2,4")
+    return tuple(int(count) for count in counts)
+
+
+_model = click.argument("model", type=click.Path(path_type=Path))
+_json = click.option("--json", "as_json", is_flag=True, help="Put one JSON document on stdout.")
+_target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime or tensorflow.")
+_one_thread_count = click.option("--threads", type=click.IntRange(1, 64), help="Threads of the interpreter.")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="edgecnn")
+def main() -> None:
+    """From a folder of photos to a proved int8 .tflite, running live."""
+
+
+@main.command()
+@click.argument("recipe", required=False)
+@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with one folder a class.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
+@click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
+@_json
+def build(recipe: str | None, data: Path | None, out: Path | None, quick: bool, as_json: bool) -> None:
+    """Train, compress, convert and prove a model.
+
+    RECIPE is a name in pipelines/ or the path of a recipe file; without one,
+    `shapes` is built, or with --data the recipe for folders of photos.
+    """
+    try:
+        from edgecnn.build import pipeline, recipes
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(str(error.name), "build") from error
+    from edgecnn import console
+
+    chosen = recipes.find(recipe, data=data, quick=quick)
+    with console.progress() as progress:
+        report = pipeline.run(chosen, out=out or Path("artifacts") / chosen.name, progress=progress)
+    console.to_stdout(report, console.build_summary(report), as_json=as_json)
+    missed = [gate for gate in report["gates"] if not gate["passed"]]
+    if missed:
+        refusal = GateError(
+            f"Missed: {', '.join(gate['name'] for gate in missed)}. The model and its report are kept.",
+            received=", ".join(f"{gate['name']} {gate['value']}" for gate in missed),
+            accepted=", ".join(f"{gate['name']} {gate['limit']}" for gate in missed),
+            remedy="more images or epochs, a wider network or less sparsity; or another gate in the recipe",
+        )
+        console.say_error(refusal)
+        raise click.exceptions.Exit(refusal.exit_code)
+
+
+@main.command()
+@_model
+@click.option(
+    "--camera",
+    default="0",
+    show_default=True,
+    metavar="SOURCE",
+    help="0, /dev/..., video, image, folder, synthetic.",
+)
+@click.option("--view", metavar="NAME", help="terminal or none; the default is terminal where there is one.")
+@click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
+@click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
+@click.option("--events", metavar="FILE", help="One JSON line an answer; - for stdout.")
+@_one_thread_count
+@_target
+@_json
+def demo(
+    model: Path,
+    camera: str,
+    view: str | None,
+    frames: int | None,
+    pace: float | None,
+    events: str | None,
+    threads: int | None,
+    target: str | None,
+    as_json: bool,
+) -> None:
+    """Recognise what a camera sees, live. Ctrl-C ends it."""
+    from edgecnn import Bundle, Classifier, console
+    from edgecnn.device import VIEWS, events_to, open_camera, run
+
+    if events == "-" and as_json:
+        raise UsageError(
+            "--events - and --json both want stdout.",
+            received="--events - --json",
+            accepted="one of the two on stdout",
+            remedy="write the events to a file, or leave out --json",
+        )
+    view = view or ("terminal" if sys.stderr.isatty() else "none")
+    if view not in VIEWS:
+        raise UsageError(
+            "There is no such view.", received=view, accepted=", ".join(VIEWS), remedy="choose one of these"
+        )
+    bundle = Bundle.read(model)
+    _say_unknown(bundle.unknown)
+    with (
+        Classifier(bundle, threads=threads, target=target) as classifier,
+        open_camera(camera) as source,
+        events_to(events) as on_answer,
+        VIEWS[view]() as screen,
+    ):
+        summary = run(source, classifier, view=screen, frames=frames, pace=pace, on_answer=on_answer).as_json()
+    if events != "-":
+        console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+@main.command()
+@_model
+@click.option("--threads", callback=_threads, metavar="N,N", help="Thread counts to compare, interleaved (1).")
+@click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
+@_target
+@_json
+def bench(model: Path, threads: tuple[int, ...] | None, runs: int | None, target: str | None, as_json: bool) -> None:
+    """Measure the latency of one invoke on this machine."""
+    from edgecnn import Bundle, console
+    from edgecnn.bench import bench as measure
+
+    bundle = Bundle.read(model)
+    with console.progress() as progress:
+        figures = measure(
+            bundle,
+            threads=threads or (1,),
+            runs=runs or 200,
+            target=target,
+            on_run=lambda done, total: progress.update(done, total, "measuring"),
+        )
+    document = {"schema": 1, "model": str(model), **figures}
+    console.to_stdout(document, console.bench_summary(document), as_json=as_json)
+
+
+@main.command()
+@_model
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--split", metavar="NAME", help="test or all; the default is test on the folder it was built from.")
+@_one_thread_count
+@_target
+@_json
+def evaluate(
+    model: Path, data: Path, split: str | None, threads: int | None, target: str | None, as_json: bool
+) -> None:
+    """Measure the accuracy of a file on a folder of class folders."""
+    from edgecnn import Bundle, Classifier, console
+    from edgecnn.evaluation import evaluate_folder
+
+    bundle = Bundle.read(model)
+    _say_unknown(bundle.unknown)
+    with Classifier(bundle, threads=threads, target=target) as classifier, console.progress() as progress:
+        document = evaluate_folder(classifier, data, split=split, progress=progress)
+    console.to_stdout(document, console.evaluation_summary(document), as_json=as_json)
+
+
+@main.command()
+@_model
+@_target
+@_json
+def show(model: Path, target: str | None, as_json: bool) -> None:
+    """Say what is inside a .tflite, and whether it is whole."""
+    from edgecnn import Bundle, console
+
+    document = {"path": str(model), **Bundle.read(model).describe(target)}
+    console.to_stdout({"schema": 1, **document}, console.show_summary(document), as_json=as_json)
+
+
+def _say_unknown(unknown: Sequence[str]) -> None:
+    for what in unknown:
+        click.echo(f"The file does not say {what}.", err=True)

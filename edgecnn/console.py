@@ -1,0 +1,158 @@
+"""What the command line shows to people: progress, results and errors. `cli` prints through this alone."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from edgecnn.errors import EdgecnnError
+
+_LINE_EVERY_S = 15.0
+
+
+def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
+    """Print a result: one JSON document, or its summary for people."""
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    else:
+        Console(highlight=False).print(summary)
+
+
+def say_error(error: EdgecnnError) -> None:
+    """Print the four parts of an error to stderr."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]Error:[/] {escape(error.message)}")
+    for name, value in (("received", error.received), ("accepted", error.accepted), ("to do", error.remedy)):
+        if value is not None:
+            console.print(f"  [dim]{name:>8}[/]  {escape(str(value))}")
+
+
+class StderrProgress:
+    """A bar on a terminal; elsewhere a line for each message, and one now and then while something takes long."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console, self._bar = console, bar
+        self._task = bar.add_task("", total=None, visible=False)
+        self._total, self._line_due = 0, time.monotonic() + _LINE_EVERY_S
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """``done`` steps of ``total`` are finished."""
+        if total != self._total or done <= 1:
+            self._total = total
+            self._bar.reset(self._task, total=total, visible=True)
+        self._bar.update(self._task, completed=done, total=total, description=note, visible=done < total)
+        if not self._console.is_terminal and time.monotonic() >= self._line_due:
+            self._line_due = time.monotonic() + _LINE_EVERY_S
+            self._console.print(f"  {note} ({100 * done // total} %)", markup=False)
+
+    def say(self, message: str) -> None:
+        """A line that stays."""
+        self._bar.update(self._task, visible=False)
+        self._console.print(message, markup=False)
+
+
+@contextmanager
+def progress() -> Iterator[StderrProgress]:
+    """Progress on stderr for as long as the block runs."""
+    console = Console(stderr=True, highlight=False)
+    columns = (BarColumn(20), TextColumn("{task.description}", markup=False), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield StderrProgress(console, bar)
+
+
+def build_summary(report: dict[str, Any]) -> RenderableType:
+    """A build's report as two tables."""
+    sizes = Table("", "accuracy", "bytes", "gzip", "p50 ms", box=None, header_style="dim")
+    for name, figures in (("float", report["float"]), ("ptq", report["ptq"]), ("int8", report["int8"])):
+        if figures is not None:
+            stored = report["model"] if name == "int8" else figures
+            row = (stored.get("size_bytes"), stored.get("gzip_bytes"), figures.get("p50_ms"))
+            sizes.add_row(name, f"{figures['accuracy']:.4f}", *("" if cell is None else f"{cell:,}" for cell in row))
+    gates = Table(box=None, show_header=False)
+    for gate in report["gates"]:
+        mark = "[green]kept[/]" if gate["passed"] else "[bold red]missed[/]"
+        gates.add_row("gate", gate["name"], f"{gate['value']}", f"limit {gate['limit']}", mark)
+    int8, data = report["int8"], report["data"]
+    facts = (
+        f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, {int8['method'].upper()}, "
+        f"{len(data['classes'])} classes, {data['test']} test images"
+    )
+    return Group(sizes, Text(facts), gates, Text(report["model"]["path"], overflow="fold"))
+
+
+def bench_summary(document: dict[str, Any]) -> RenderableType:
+    """A bench as one table."""
+    table = Table(box=None, header_style="dim")
+    names = ("threads", "n", "min_ms", "mean_ms", "p50_ms", "p90_ms", "p99_ms")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for run in document["runs"]:
+        table.add_row(*(f"{run[name]:g}" for name in names))
+    host = document["host"]
+    facts = (
+        f"{document['runtime']}; cold start {document['cold_start_ms']} ms, resident {document['rss_mb']} MB\n"
+        f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
+    )
+    return Group(table, Text(facts))
+
+
+def demo_summary(document: dict[str, Any]) -> RenderableType:
+    """A demo's end as one table."""
+    table = Table("phase", "p50 ms", "p90 ms", "p99 ms", box=None, header_style="dim")
+    for phase, stats in document["phases"].items():
+        table.add_row(
+            phase, *("-" if stats is None else f"{stats[name]:.3f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
+        )
+    fps = "-" if document["fps"] is None else f"{document['fps']:.1f}"
+    facts = f"{document['frames']} frames answered, {document['dropped']} dropped, {fps} FPS, {document['runtime']}"
+    if document["truth"] is not None:
+        facts += f"\naccuracy against the scene's truth {document['truth']['accuracy']:.4f}"
+    return Group(table, Text(facts))
+
+
+def evaluation_summary(document: dict[str, Any]) -> RenderableType:
+    """An evaluation as one table."""
+    table = Table("class", "accuracy", "images", box=None, header_style="dim")
+    for label, stats in document["per_class"].items():
+        table.add_row(escape(label), f"{stats['accuracy']:.4f}", str(stats["n"]))
+    return Group(table, Text(f"accuracy {document['accuracy']:.4f} over {document['n']} images ({document['split']})"))
+
+
+def show_summary(document: dict[str, Any]) -> RenderableType:
+    """What is inside a file."""
+    table = Table(box=None, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    manifest = document["manifest"] or {}
+    spec = document["input"]
+    table.add_row("file", Text(document["path"]))
+    table.add_row("whole", f"yes, {document['size_bytes']:,} bytes")
+    table.add_row("sha256", document["sha256"])
+    table.add_row("origin", f"edgecnn, {manifest['name']}" if manifest else "not built by edgecnn")
+    for side in ("inputs", "outputs"):
+        for tensor in document[side]:
+            quantized = f", scale {tensor['scale']:g}, zero point {tensor['zero_point']}" if tensor["scale"] else ""
+            table.add_row(side[:-1], f"{tensor['dtype']} {tuple(tensor['shape'])}{quantized}")
+    if spec:
+        table.add_row("frame", f"{spec['height']}x{spec['width']}, {spec['resize']}")
+    table.add_row(
+        "labels", Text(", ".join(document["labels"][:20]) + (", ..." if len(document["labels"]) > 20 else ""))
+    )
+    for name, value in manifest.get("accuracy", {}).items():
+        table.add_row(name, "-" if value is None else f"{value:.4f}")
+    for stage, key in manifest.get("provenance", {}).get("keys", {}).items():
+        table.add_row(stage, key)
+    for package, version in manifest.get("provenance", {}).get("versions", {}).items():
+        table.add_row(package, str(version))
+    for what in document["unknown"]:
+        table.add_row("unknown", Text(what))
+    return table

@@ -1,0 +1,81 @@
+"""A frame, the answer to it, and what every camera provides."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from edgecnn.inference import Prediction
+from edgecnn.preprocess import Pixels
+
+PHASES = ("capture", "preprocess", "invoke", "postprocess")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One captured image.
+
+    Attributes:
+        number: how many frames this camera had captured before it.
+        image: RGB, (height, width, 3), uint8.
+        captured_ns: when it was captured, by `time.perf_counter_ns`.
+        capture_ns: how long the read or the decode took, without any waiting for a live camera's next frame.
+        source: the file it came from, where the camera is a folder.
+        truth: the name of the class in it, where the camera knows.
+    """
+
+    number: int
+    image: Pixels
+    captured_ns: int
+    capture_ns: int
+    source: str | None = None
+    truth: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A frame and what the model says about it.
+
+    Attributes:
+        predictions: best first.
+        phases_ns: how long each of `PHASES` took, in that order.
+        answered_ns: when the predictions were there, by `time.perf_counter_ns`.
+        dropped: frames that were captured before this one and not answered, since the start.
+    """
+
+    frame: Frame
+    predictions: tuple[Prediction, ...]
+    phases_ns: tuple[int, int, int, int]
+    answered_ns: int
+    dropped: int
+
+
+class Camera(Protocol):
+    """A source of frames, to be used in a ``with``.
+
+    Attributes:
+        name: what a reader recognises it by.
+        live: frames arrive whether they are taken or not, and the latest one wins.
+        left_out: the files that could not be read, each with its reason; only folders have any.
+    """
+
+    name: str
+    live: bool
+    left_out: list[str]
+
+    def read(self) -> Frame | None:
+        """The next frame, None at the end.
+
+        Raises:
+            DeviceError: the camera stopped delivering.
+        """
+
+    def close(self) -> None:
+        """Give the camera back."""
+
+    def __enter__(self) -> "Camera":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

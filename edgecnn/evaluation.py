@@ -1,0 +1,167 @@
+"""Accuracy of a file: what `Classifier` answers against what is true."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.bundle import Bundle
+from edgecnn.errors import DataError, UsageError
+from edgecnn.images import SPLITS, ImageFile, SplitRule, UnreadableImage, class_folders, read_image, split_digest
+from edgecnn.inference import Classifier
+from edgecnn.preprocess import Pixels
+from edgecnn.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Answers over a set of images.
+
+    Attributes:
+        labels: one name a class.
+        truth: (n,), int64, the true classes.
+        answers: (n,), int64, the classes of the best scores; of equal scores the lower class.
+    """
+
+    labels: tuple[str, ...]
+    truth: NDArray[np.int64]
+    answers: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of right answers."""
+        return round(float((self.truth == self.answers).mean()), 6)
+
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """Accuracy and number of images of each class that has any."""
+        found = {}
+        for index, label in enumerate(self.labels):
+            if (mine := self.truth == index).any():
+                found[label] = {"accuracy": round(float((self.answers[mine] == index).mean()), 6), "n": int(mine.sum())}
+        return found
+
+
+def evaluate(classifier: Classifier, images: Iterable[tuple[Pixels, int]]) -> Evaluation:
+    """Classify images one by one, as the device does.
+
+    Args:
+        classifier: what is measured.
+        images: frames, (any height, any width, 3) uint8 RGB or already at the network's size, each with its class.
+    """
+    truth, answers = [], []
+    for frame, label in images:
+        classifier.invoke(classifier.preprocess(frame))
+        truth.append(label)
+        answers.append(int(np.argmax(classifier.scores())))
+    return Evaluation(labels=classifier.bundle.labels, truth=np.array(truth, int), answers=np.array(answers, int))
+
+
+def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, progress: Progress) -> dict[str, Any]:
+    """Measure a file on a folder of class folders.
+
+    Args:
+        classifier: what is measured.
+        root: the folder; the names of its folders are labels of the bundle.
+        split: ``test``, ``all``, or None: test on the folder that the bundle was built from, all of any other.
+        progress: where to say how far it is, and which images are measured.
+
+    Returns:
+        ``schema``, ``accuracy``, ``n``, ``split``, ``per_class``, ``left_out`` and ``runtime``.
+
+    Raises:
+        DataError: the folder is unusable, or a class is none of the bundle's.
+        UsageError: no such split of this folder.
+    """
+    if split not in (None, "test", "all"):
+        raise UsageError(
+            "There is no such split.", received=split, accepted="test or all", remedy="choose one of these"
+        )
+    bundle = classifier.bundle
+    names, files = class_folders(root)
+    classes = _classes(names, bundle)
+    digests, left_out = _readable(files, progress)
+    if left_out:
+        progress.say(f"{len(left_out)} files are left out:" + "".join(f"\n  {path} ({why})" for path, why in left_out))
+    built_from_it = _built_from(bundle, digests.values())
+    if split == "test" and not built_from_it:
+        raise UsageError(
+            "The bundle was not built from this folder, so it has no test split here.",
+            received=str(root),
+            accepted="the folder that the bundle was built from, or --split all",
+            remedy="leave out --split: all images are measured",
+        )
+    chosen = list(digests)
+    if built_from_it and split != "all":
+        progress.say("The bundle was built from this folder: measuring its test split alone (--split all takes all).")
+        rule = _rule(bundle)
+        chosen = [file for file in chosen if rule.split_of(digests[file]) == "test"]
+    if not chosen:
+        raise DataError(
+            f"There is no image to measure with in {root}.",
+            received=f"{len(files)} files, {len(left_out)} of them unreadable",
+            accepted="images in at least two class folders",
+            remedy="add images, or pass another folder",
+        )
+
+    def frames() -> Iterable[tuple[Pixels, int]]:
+        for done, file in enumerate(chosen, start=1):
+            yield read_image(file.path)[0], classes[file.label]
+            progress.update(done, len(chosen), "evaluating")
+
+    result = evaluate(classifier, frames())
+    return {
+        "schema": 1,
+        "accuracy": result.accuracy,
+        "n": len(chosen),
+        "split": "test" if built_from_it and split != "all" else "all",
+        "per_class": result.per_class(),
+        "left_out": [{"path": path, "reason": why} for path, why in left_out],
+        "runtime": classifier.runtime,
+    }
+
+
+def _classes(names: tuple[str, ...], bundle: Bundle) -> dict[int, int]:
+    """The bundle's class of each folder."""
+    strangers = [name for name in names if name not in bundle.labels]
+    if strangers:
+        shown = ", ".join(bundle.labels[:12]) + (", ..." if len(bundle.labels) > 12 else "")
+        raise DataError(
+            f"The model has no class {', '.join(strangers)}.",
+            received=", ".join(names),
+            accepted=f"folders named like the model's classes: {shown}",
+            remedy="rename the folders, or take a model of these classes",
+        )
+    return {index: bundle.labels.index(name) for index, name in enumerate(names)}
+
+
+def _readable(files: tuple[ImageFile, ...], progress: Progress) -> tuple[dict[ImageFile, str], list[tuple[str, str]]]:
+    """The digest of each file that is an image, and the others with the reason."""
+    digests, left_out = {}, []
+    for done, file in enumerate(files, start=1):
+        try:
+            digests[file] = read_image(file.path)[1]
+        except UnreadableImage as error:
+            left_out.append((str(file.path), str(error)))
+        progress.update(done, len(files), "reading images")
+    return digests, left_out
+
+
+def _rule(bundle: Bundle) -> SplitRule:
+    return SplitRule(**_splits(bundle)["rule"])
+
+
+def _splits(bundle: Bundle) -> dict[str, Any]:
+    splits: dict[str, Any] = (bundle.manifest or {}).get("splits", {})
+    return splits
+
+
+def _built_from(bundle: Bundle, digests: Iterable[str]) -> bool:
+    """Whether any split of these images is that of the build: an image that was added changes one split alone."""
+    if not _splits(bundle):
+        return False
+    rule, digests = _rule(bundle), list(digests)
+    known = _splits(bundle)["digests"]
+    return any(known[split] == split_digest(d for d in digests if rule.split_of(d) == split) for split in SPLITS)

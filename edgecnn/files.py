@@ -1,0 +1,66 @@
+"""Writing files so that nothing is ever half-written: beside first, then renamed."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgecnn.errors import DeviceError, UsageError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``: afterwards the file holds either all of it or what it held before.
+
+    Raises:
+        DeviceError: the disk is full.
+        UsageError: the place cannot be written to.
+    """
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; on a clean end it takes the place of ``path``, otherwise it is removed.
+
+    Raises:
+        DeviceError: the disk is full.
+        UsageError: the place cannot be written to.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn what the operating system says while ``path`` is written into an error with a remedy.
+
+    Raises:
+        DeviceError: the disk is full.
+        UsageError: the place cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DeviceError(
+                f"No space left to write {path}.",
+                received=error.strerror,
+                remedy="free some space, or choose another place with --out or EDGECNN_CACHE; "
+                "the same command then goes on where it stopped",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+            raise UsageError(
+                f"{path} cannot be written.",
+                received=error.strerror,
+                accepted="a place this user may write to",
+                remedy="choose another place with --out or EDGECNN_CACHE",
+            ) from error
+        raise

@@ -1,0 +1,132 @@
+"""Image files on disk: reading them, folders of classes, and the split that a file belongs to.
+
+A file's split is decided by the SHA-256 of its bytes, so that it is the same on every machine: copies of one
+image never straddle two splits, and adding an image moves no other.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+
+from edgecnn.errors import DataError
+from edgecnn.preprocess import Pixels
+
+Split = Literal["train", "validation", "calibration", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
+
+
+class UnreadableImage(Exception):
+    """A file that is no image, or not a whole one; the reason is its text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """A file in a folder of classes; ``label`` indexes the sorted names of the classes."""
+
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitRule:
+    """The share of the images in each split but train, which has the rest."""
+
+    validation: float = 0.10
+    calibration: float = 0.05
+    test: float = 0.15
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, one sentence each."""
+        shares = (self.validation, self.calibration, self.test)
+        if min(shares) <= 0 or sum(shares) >= 1:
+            return [f"the splits are positive shares that leave some images to train with, not {shares}"]
+        return []
+
+    def split_of(self, digest: str) -> Split:
+        """The split of an image, from the hexadecimal SHA-256 of its bytes."""
+        place = int(digest[:12], 16) / 16**12
+        for split, share in (("test", self.test), ("validation", self.validation), ("calibration", self.calibration)):
+            if place < share:
+                return cast(Split, split)
+            place -= share
+        return "train"
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, for the manifest."""
+        return asdict(self)
+
+
+def split_digest(digests: Iterable[str]) -> str:
+    """One digest for a set of images: it depends on what is in the split, not on names or order."""
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
+    """The classes below a folder, and every file that might be an image, sorted. Hidden files are passed over.
+
+    Raises:
+        DataError: there is no such folder, or no two classes with files in them.
+    """
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
+    inside = {folder: visible_files(folder) for folder in folders}
+    problems = [f"the folder {folder.name} is empty" for folder, files in inside.items() if not files]
+    if not root.is_dir():
+        problems = ["there is no such folder"]
+    elif not folders:
+        problems = ["the folder holds no class folders" if any(root.iterdir()) else "the folder is empty"]
+    elif len(folders) == 1:
+        problems.append(f"there is one class only, {folders[0].name}")
+    if problems:
+        raise DataError(
+            f"The data in {root} cannot be used: {'; '.join(problems)}.",
+            received=str(root),
+            accepted="a folder with one folder a class, at least two of them, with images in each",
+            remedy="sort the images into DIR/CLASS/, for example photos/cat/1.jpg and photos/dog/1.jpg",
+        )
+    files = tuple(ImageFile(path=path, label=label) for label, paths in enumerate(inside.values()) for path in paths)
+    return tuple(folder.name for folder in folders), files
+
+
+def read_image(path: Path) -> tuple[Pixels, str]:
+    """Read a whole image in any format of OpenCV, turned upright as its EXIF orientation says.
+
+    Returns:
+        RGB, (height, width, 3), uint8, and the hexadecimal SHA-256 of the file's bytes.
+
+    Raises:
+        UnreadableImage: not an image, or cut short.
+    """
+    data = path.read_bytes()
+    return decode_image(data), hashlib.sha256(data).hexdigest()
+
+
+def decode_image(data: bytes) -> Pixels:
+    """Decode the bytes of an image file; see `read_image`."""
+    if not data:
+        raise UnreadableImage("the file is empty")
+    # OpenCV fills the missing part of a file that was cut short with grey and says nothing: look for its end.
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise UnreadableImage("a JPEG that was cut short")
+    if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < data.rfind(b"IDAT"):
+        raise UnreadableImage("a PNG that was cut short")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise UnreadableImage(f"OpenCV refuses it: {error.err}") from error
+    if image is None:
+        raise UnreadableImage("not an image that OpenCV reads")
+    return cast(Pixels, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted; hidden ones, and those in hidden folders, are passed over."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

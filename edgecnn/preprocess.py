@@ -1,0 +1,102 @@
+"""The one definition of preprocessing: a resize, and nothing else.
+
+Training, calibration, verification and the device all call `InputSpec.apply`. There is no arithmetic on pixels
+on the device: the normalisation of the network is the scale and the zero point of the file's input, chosen so
+that a pixel *is* its quantized value.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Resize = Literal["stretch", "center_crop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What a network takes: size in pixels, channels (3: RGB, 1: grey), and how a frame is brought to that size.
+
+    ``stretch`` ignores the aspect ratio, as MediaPipe's image classifier does; ``center_crop`` cuts the largest
+    centred rectangle of the network's aspect ratio first.
+    """
+
+    height: int
+    width: int
+    channels: Literal[1, 3] = 3
+    resize: Resize = "stretch"
+
+    scale: ClassVar[float] = 1 / 128
+    zero_point: ClassVar[int] = 128
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, one sentence each."""
+        problems = []
+        if not (1 <= self.height <= 4096 and 1 <= self.width <= 4096):
+            problems.append(f"input size is 1 to 4096 pixels, not {self.height}x{self.width}")
+        if self.channels not in (1, 3):
+            problems.append(f"input channels are 1 or 3, not {self.channels}")
+        if self.resize not in ("stretch", "center_crop"):
+            problems.append(f"input resize is 'stretch' or 'center_crop', not {self.resize!r}")
+        return problems
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    def apply(self, frame: Pixels) -> Pixels:
+        """Bring a frame to the network's size.
+
+        Args:
+            frame: RGB, (any height, any width, 3), uint8; one that has the network's shape is returned as it is.
+
+        Returns:
+            (height, width, channels), uint8. Pixel-area averaging is used, so that shrinking does not alias.
+        """
+        if frame.shape == self.shape:
+            return frame
+        if self.resize == "center_crop":
+            frame = _center_crop(frame, self.height, self.width)
+        if frame.shape[:2] != (self.height, self.width):
+            frame = cast(Pixels, cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_AREA))
+        if self.channels == 1:
+            return cast(Pixels, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))[:, :, np.newaxis]
+        return frame
+
+    @classmethod
+    def dequantize(cls, pixels: Pixels) -> NDArray[np.float32]:
+        """What the network sees in training: float32 in [-1, 127/128], (pixel - zero point) * scale, exact."""
+        return (pixels.astype(np.float32) - np.float32(cls.zero_point)) * np.float32(cls.scale)
+
+    @classmethod
+    def range(cls) -> tuple[float, float]:
+        """What the darkest and the brightest pixel become: (-1, 127/128)."""
+        return (0 - cls.zero_point) * cls.scale, (255 - cls.zero_point) * cls.scale
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, for the manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "InputSpec":
+        """The inverse of `as_json`.
+
+        Raises:
+            ValueError: the document does not describe an input.
+        """
+        spec = cls(**document)
+        if problems := spec.problems():
+            raise ValueError("; ".join(problems))
+        return spec
+
+
+def _center_crop(frame: Pixels, height: int, width: int) -> Pixels:
+    frame_height, frame_width = frame.shape[:2]
+    crop_height = min(frame_height, max(1, round(frame_width * height / width)))
+    crop_width = min(frame_width, max(1, round(frame_height * width / height)))
+    top, left = (frame_height - crop_height) // 2, (frame_width - crop_width) // 2
+    return frame[top : top + crop_height, left : left + crop_width]

@@ -1,0 +1,13 @@
+"""Where long work says how far it is; the command line shows it, a script may not care."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What is told of the progress."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """``done`` steps of ``total`` are finished."""
+
+    def say(self, message: str) -> None:
+        """A line that stays."""

@@ -1,0 +1,83 @@
+"""The three packages that carry TensorFlow Lite's interpreter: one API under three names."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgecnn.errors import BundleError
+from edgecnn.silence import silenced
+from edgecnn.targets.session import Array, TensorInfo
+
+
+@dataclass(frozen=True)
+class TfliteTarget:
+    """One of the packages. It is imported by name when a model is loaded, and only then."""
+
+    package: str
+    module: str
+
+    def installed(self) -> bool:
+        """Whether the package is here."""
+        return importlib.util.find_spec(self.module.partition(".")[0]) is not None
+
+    def load(self, model: bytes, *, threads: int, reference: bool = False) -> "TfliteSession":
+        """Verify the flatbuffer, build the interpreter and allocate its tensors.
+
+        Raises:
+            BundleError: the interpreter refuses the model.
+        """
+        module = importlib.import_module(self.module)
+        resolvers = getattr(module, "OpResolverType", None) or module.experimental.OpResolverType
+        resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
+        try:
+            with silenced():  # it says on stderr which delegate it made, and an error's text is in the exception
+                interpreter = module.Interpreter(
+                    model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
+                )
+                interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(
+                "The interpreter cannot load this model.",
+                received=str(error).strip().splitlines()[0] if str(error).strip() else None,
+                accepted="a whole .tflite file of operators that the interpreter knows",
+                remedy="copy or build the file again; a model with custom or Flex operators does not run here",
+            ) from error
+        version = importlib.metadata.version(self.package)
+        return TfliteSession(interpreter, f"{self.package} {version}{', reference kernels' if reference else ''}")
+
+
+class TfliteSession:
+    """A `Session` over one interpreter. Not for use by two threads at once."""
+
+    def __init__(self, interpreter: Any, runtime: str) -> None:
+        self.runtime = runtime
+        self._interpreter = interpreter
+        self._input_details = interpreter.get_input_details()
+        self._output_details = interpreter.get_output_details()
+        self.inputs = tuple(_info(detail) for detail in self._input_details)
+        self.outputs = tuple(_info(detail) for detail in self._output_details)
+        self.invoke = interpreter.invoke
+
+    def set_input(self, value: Array, index: int = 0) -> None:
+        """Hand over one input."""
+        self._interpreter.set_tensor(self._input_details[index]["index"], value)
+
+    def output(self, index: int = 0) -> Array:
+        """A copy of one output of the last invoke."""
+        array: Array = self._interpreter.get_tensor(self._output_details[index]["index"])
+        return array
+
+
+def _info(detail: dict[str, Any]) -> TensorInfo:
+    scale, zero_point = detail["quantization"]
+    return TensorInfo(
+        name=detail["name"],
+        shape=tuple(int(size) for size in detail["shape"]),
+        dtype=np.dtype(detail["dtype"]),
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )

@@ -1,0 +1,247 @@
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.bundle import Bundle
+from edgecnn.device import loop
+from edgecnn.device.cameras import open_camera
+from edgecnn.device.frames import Answer, Camera, Frame
+from edgecnn.device.loop import FrameClassifier, run
+from edgecnn.device.views import NoView
+from edgecnn.errors import DeviceError, UsageError
+from edgecnn.inference import Classifier
+
+
+class Recorder(NoView):
+    """Keeps what it was shown; raises ``error`` on the answer number ``after``."""
+
+    def __init__(self, error: type[BaseException] | None = None, after: int = 0) -> None:
+        self.answers: list[Answer] = []
+        self.began: tuple[str, str, int] | None = None
+        self._error, self._after = error, after
+
+    def begin(self, camera: str, runtime: str, threads: int) -> None:
+        self.began = (camera, runtime, threads)
+
+    def show(self, answer: Answer) -> None:
+        self.answers.append(answer)
+        if self._error and len(self.answers) == self._after:
+            raise self._error
+
+
+class LiveCamera(Camera):
+    """Frames without end, or up to ``ends_after``; ``fails`` says how it ends."""
+
+    name, live = "live", True
+
+    def __init__(self, ends_after: int | None = None, fails: bool = False) -> None:
+        self.left_out: list[str] = []
+        self.published = 0
+        self.progress = threading.Condition()
+        self._ends_after, self._fails = ends_after, fails
+        self._captured = 0
+
+    def read(self) -> Frame | None:
+        with self.progress:
+            self.published = self._captured  # who asks for the next frame has put away the one before
+            self.progress.notify_all()
+        if self._captured == self._ends_after:
+            if self._fails:
+                raise DeviceError("The camera stopped.", remedy="plug it in")
+            return None
+        image = np.full((4, 4, 3), self._captured % 30 * 8, np.uint8)
+        self._captured += 1
+        return Frame(number=self._captured - 1, image=image, captured_ns=0, capture_ns=1)
+
+    def close(self) -> None:
+        return None
+
+    def wait_for(self, published: int) -> None:
+        with self.progress:
+            assert self.progress.wait_for(lambda: self.published >= published, timeout=30)
+
+
+class SlowClassifier:
+    """Answers, and meanwhile waits until the camera has put away ``behind`` more frames."""
+
+    runtime, threads = "slow 1.0", 1
+
+    def __init__(self, inner: FrameClassifier, camera: LiveCamera, behind: int = 5) -> None:
+        self._inner, self._camera, self._behind = inner, camera, behind
+        self.published: list[int] = []
+        self.preprocess, self.scores, self.predictions = inner.preprocess, inner.scores, inner.predictions
+
+    def invoke(self, tensor: NDArray[Any]) -> None:
+        self._inner.invoke(tensor)
+        self._camera.wait_for(self._camera.published + self._behind)
+        self.published.append(self._camera.published)
+
+
+def capture_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+
+
+def labels(answers: list[Answer]) -> list[int]:
+    return [int(answer.predictions[0].label) for answer in answers]
+
+
+@pytest.mark.parametrize("pace", [None, 500.0])
+def test_every_frame_of_a_video_is_answered_once_in_order(
+    number_video: Path, number_classifier: FrameClassifier, pace: float | None
+) -> None:
+    view = Recorder()
+    with open_camera(str(number_video)) as camera:
+        summary = run(camera, number_classifier, view=view, pace=pace)
+    assert labels(view.answers) == list(range(30))
+    assert [answer.frame.number for answer in view.answers] == list(range(30))
+    assert (summary.frames, summary.dropped) == (30, 0)
+    assert all(answer.dropped == 0 for answer in view.answers)
+    assert view.began == ("numbers.avi", "arithmetic 1.0", 1)
+
+
+def test_it_stops_after_so_many_frames_and_reads_no_more(
+    number_video: Path, number_classifier: FrameClassifier
+) -> None:
+    with open_camera(str(number_video)) as camera:
+        summary = run(camera, number_classifier, view=NoView(), frames=7)
+        following = camera.read()
+    assert (summary.frames, summary.dropped) == (7, 0)
+    assert following is not None
+    assert following.number == 7
+
+
+def test_the_summary_of_a_folder(number_folder: Path, number_classifier: FrameClassifier) -> None:
+    view = Recorder()
+    with open_camera(str(number_folder)) as camera:
+        summary = run(camera, number_classifier, view=view)
+    document = summary.as_json()
+    assert labels(view.answers) == [0, 1, 2, 3, 4]
+    assert set(document) == {
+        *("schema", "frames", "fps", "dropped", "phases", "runtime"),
+        *("threads", "camera", "left_out", "truth"),
+    }
+    assert (document["schema"], document["frames"], document["dropped"], document["truth"]) == (1, 5, 0, None)
+    assert list(document["phases"]) == ["capture", "preprocess", "invoke", "postprocess"]
+    assert all(list(phase) == ["p50_ms", "p90_ms", "p99_ms"] for phase in document["phases"].values())
+    assert all(value >= 0 for phase in document["phases"].values() for value in phase.values())
+    assert [line.partition(":")[0] for line in document["left_out"]] == ["a/1-cut.jpg", "notes.txt"]
+    elapsed_s = (view.answers[-1].answered_ns - view.answers[0].answered_ns) / 1e9
+    assert document["fps"] == pytest.approx(4 / elapsed_s, rel=1e-3)
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+def test_what_was_not_measured_is_null(frames: int, number_video: Path, number_classifier: FrameClassifier) -> None:
+    with open_camera(str(number_video)) as camera:
+        document = run(camera, number_classifier, view=NoView(), frames=frames).as_json()
+    assert (document["frames"], document["fps"]) == (frames, None)
+    for phase in document["phases"].values():
+        assert set(phase) == {"p50_ms", "p90_ms", "p99_ms"}
+        assert (phase["p50_ms"] is None) == (frames == 0)
+
+
+def test_the_statistics_are_those_of_the_last_frames(
+    number_classifier: FrameClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "KEPT_FRAMES", 5)
+
+    class Timed(LiveCamera):
+        live = False
+
+        def read(self) -> Frame | None:
+            frame = super().read()
+            return frame and Frame(
+                number=frame.number, image=frame.image, captured_ns=0, capture_ns=frame.number * 10**6
+            )
+
+    summary = run(Timed(ends_after=23), number_classifier, view=NoView())
+    capture = summary.phases["capture"]
+    assert capture is not None
+    assert (summary.frames, capture.n, capture.min_ms, capture.p50_ms) == (23, 5, 18.0, 20.0)
+
+
+def test_a_live_camera_gives_the_latest_frame_and_the_rest_is_counted(number_classifier: FrameClassifier) -> None:
+    camera, view = LiveCamera(), Recorder()
+    classifier = SlowClassifier(number_classifier, camera)
+    summary = run(camera, classifier, view=view, frames=10)
+    numbers = [answer.frame.number for answer in view.answers]
+    assert summary.frames == len(numbers) == 10
+    for answer, following, published in zip(numbers, numbers[1:], classifier.published, strict=False):
+        assert following >= published - 1 > answer  # at least the newest frame that was there when we looked
+    camera.read()  # counts the last one
+    assert summary.frames + summary.dropped == camera.published
+    assert view.answers[-1].dropped == numbers[-1] + 1 - 10
+    assert labels(view.answers) == [number % 30 for number in numbers]
+    assert not capture_threads()
+
+
+def test_a_live_camera_that_ends(number_classifier: FrameClassifier) -> None:
+    camera, view = LiveCamera(ends_after=40), Recorder()
+    summary = run(camera, SlowClassifier(number_classifier, camera, behind=0), view=view)
+    assert view.answers[-1].frame.number == 39
+    assert summary.frames + summary.dropped == 40
+    assert not capture_threads()
+
+
+def test_a_live_camera_that_stops_delivering(number_classifier: FrameClassifier) -> None:
+    with pytest.raises(DeviceError, match="The camera stopped"):
+        run(LiveCamera(ends_after=3, fails=True), number_classifier, view=NoView())
+    assert not capture_threads()
+
+
+@pytest.mark.parametrize("make", [LiveCamera, lambda: open_camera("synthetic")])
+def test_ctrl_c_is_a_normal_end(make: Callable[[], Camera], number_classifier: FrameClassifier) -> None:
+    view = Recorder(KeyboardInterrupt, after=3)
+    with make() as camera:
+        summary = run(camera, number_classifier, view=view)
+    assert summary.frames == 3
+    assert summary.phases["invoke"] is not None
+    assert not capture_threads()
+
+
+def test_a_frame_that_ctrl_c_found_unanswered_is_dropped(
+    number_video: Path, number_classifier: FrameClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(tensor: NDArray[Any]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(number_classifier, "invoke", interrupt)
+    with open_camera(str(number_video)) as camera:
+        summary = run(camera, number_classifier, view=NoView())
+    assert (summary.frames, summary.dropped) == (0, 1)
+
+
+def test_the_truth_is_held_against_the_answers(number_classifier: FrameClassifier) -> None:
+    class Knowing(LiveCamera):
+        live = False
+
+        def read(self) -> Frame | None:
+            frame = super().read()
+            truth = ("0", "wrong", None, "3")[frame.number] if frame else None
+            return frame and Frame(number=frame.number, image=frame.image, captured_ns=0, capture_ns=1, truth=truth)
+
+    summary = run(Knowing(ends_after=4), number_classifier, view=NoView())
+    assert summary.as_json()["truth"] == {"accuracy": 2 / 3, "n": 3}
+
+
+@pytest.mark.parametrize("pace", [0.0, -1.0, float("nan")])
+def test_a_pace_that_is_none(pace: float, number_classifier: FrameClassifier) -> None:
+    with pytest.raises(UsageError, match="pace"):
+        run(LiveCamera(), number_classifier, view=NoView(), pace=pace)
+
+
+def test_a_bundle_over_the_scene(bundle_path: Path) -> None:
+    view = Recorder()
+    with open_camera("synthetic") as camera, Classifier(Bundle.read(bundle_path), threads=1) as classifier:
+        summary = run(camera, classifier, view=view, frames=5)
+        for answer in view.answers:
+            assert answer.predictions == classifier(answer.frame.image)
+    document = summary.as_json()
+    assert (document["frames"], document["dropped"], document["camera"]) == (5, 0, "synthetic")
+    assert document["truth"]["n"] == 5
+    assert document["runtime"] == classifier.runtime
+    assert document["phases"]["invoke"]["p50_ms"] > 0

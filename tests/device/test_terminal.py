@@ -1,0 +1,85 @@
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edgecnn.device.frames import Answer, Frame
+from edgecnn.device.terminal import TerminalView
+from edgecnn.inference import Prediction
+
+
+def answer(number: int = 0, label: str = "circle", score: float = 0.75) -> Answer:
+    image = np.zeros((4, 4, 3), np.uint8)
+    return Answer(
+        frame=Frame(number=number, image=image, captured_ns=0, capture_ns=10**6),
+        predictions=(
+            Prediction(index=0, label=label, score=score),
+            Prediction(index=1, label="[red]", score=0.25),
+        ),
+        phases_ns=(10**6, 2 * 10**6, 3 * 10**6, 10**5),
+        answered_ns=10**9 * (number + 1),
+        dropped=4,
+    )
+
+
+def screen(*answers: Answer, width: int = 80, terminal: bool = False) -> str:
+    output = io.StringIO()
+    with TerminalView(Console(file=output, width=width, force_terminal=terminal)) as view:
+        view.begin("synthetic", "ai-edge-litert 2.1", 2)
+        for each in answers:
+            view.show(each)
+    return output.getvalue()
+
+
+def test_it_shows_labels_as_they_are_speed_phases_and_where_they_come_from() -> None:
+    text = screen(answer())
+    for part in ("circle", "0.750", "[red]", "0.250", "FPS", "dropped 4", "synthetic", "ai-edge-litert 2.1, 2 threads"):
+        assert part in text
+    for part in ("capture 1.00", "preprocess 2.00", "invoke 3.00", "postprocess 0.10"):
+        assert part in text
+    assert text.count("█") == 34
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("label", ["circle", "a label that is far too long for a line " * 4])
+def test_it_fits(width: int, label: str) -> None:
+    lines = screen(answer(label=label), width=width).splitlines()
+    assert lines
+    assert max(map(len, lines)) <= min(width, 80)
+    assert len(lines) == 10
+
+
+def test_the_last_answer_stays_and_the_cursor_comes_back() -> None:
+    text = screen(answer(0), answer(1), answer(2), terminal=True)
+    assert "\x1b[?25l" in text  # hidden
+    assert "frame 2" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("frame 2")  # shown
+
+
+def test_the_cursor_comes_back_after_an_error() -> None:
+    output = io.StringIO()
+
+    def interrupted() -> None:
+        with TerminalView(Console(file=output, force_terminal=True)) as view:
+            view.show(answer())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert output.getvalue().rindex("\x1b[?25h") > output.getvalue().rindex("circle")
+
+
+def test_it_draws_seldom() -> None:
+    text = screen(*(answer(number) for number in range(1000)), terminal=True)
+    assert text.count("FPS") < 1000
+    assert "frame 999" in text
+
+
+@pytest.mark.parametrize("score", [float("nan"), -3.0, 7.5])
+def test_a_score_that_is_no_share(score: float) -> None:
+    assert "circle" in screen(answer(score=score))
+
+
+def test_nothing_to_show() -> None:
+    assert not screen().strip()
