@@ -23,7 +23,8 @@ Random = np.random.Generator
 
 _SUPERSAMPLING = 2
 _SUBPIXEL_BITS = 4
-_LEAST_CONTRAST = 100  # Euclidean, in RGB
+_LEAST_CONTRAST = 130  # Euclidean, in RGB
+_WHITE = np.array([235, 235, 235], np.float32)
 _LETTERS = "AEFGHJKLMNPRSTWYZ2345679"  # no letter that looks like a shape
 
 
@@ -126,8 +127,8 @@ class _Look:
             ink=ink.astype(np.float32),
             paper=None if paper is None else paper.astype(np.float32),
             margin=(random.uniform(1.15, 1.7), random.uniform(1.15, 1.7)),
-            line=random.uniform(0.1, 0.22) if random.random() < 0.3 else 0.0,
-            grain=random.uniform(0, 0.5),
+            line=random.uniform(0.13, 0.25) if random.random() < 0.3 else 0.0,
+            grain=random.uniform(0, 0.35),
         )
 
 
@@ -202,23 +203,20 @@ def _draw_print(canvas: Pixels, label: int, look: _Look, pose: NDArray[np.float6
             light = np.maximum(look.paper, 200) if look.paper.max() > 150 else look.paper + 150
             _blend(canvas, sheet, 0, light.astype(np.float32), 0.1, random)
         return
-    if look.paper is not None:
-        _blend(canvas, sheet, 0, look.paper, 0.05, random)
     shape = _project(pose, _outline(label, random))
+    paper = look.paper
+    if paper is None and np.linalg.norm(look.ink - _mean_color(canvas, shape)) < _LEAST_CONTRAST:
+        paper = _WHITE  # it would not be seen
+    if paper is not None:
+        _blend(canvas, sheet, 0, paper, 0.05, random)
     radius = float(np.sqrt(abs(np.linalg.det(pose[:2, :2]))))
-    behind = _mean_color(canvas, shape) if look.paper is None else look.paper
-    _blend(canvas, shape, round(look.line * radius), _apart(look.ink, behind), look.grain, random)
+    _blend(canvas, shape, round(look.line * radius), look.ink, look.grain, random)
 
 
 def _mean_color(canvas: Pixels, points: Points) -> NDArray[np.float32]:
     corners = np.clip([points.min(axis=0), points.max(axis=0)], 0, canvas.shape[1::-1]).astype(int)
     (left, top), (right, bottom) = corners
     return np.asarray(canvas[top : bottom + 1, left : right + 1].mean(axis=(0, 1)), np.float32)
-
-
-def _apart(ink: NDArray[np.float32], behind: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The ink, made darker where it would not be seen."""
-    return ink if np.linalg.norm(ink - behind) > _LEAST_CONTRAST else ink - 0.7 * behind
 
 
 def _blend(canvas: Pixels, points: Points, line: int, color: NDArray[np.float32], grain: float, random: Random) -> None:
@@ -292,12 +290,12 @@ def _field(random: Random, height: int, width: int, cells: int, low: float, high
 def _photograph(image: Pixels, random: Random) -> Pixels:
     """What light, lens, sensor and compression do to a picture."""
     height, width = image.shape[:2]
-    light = _field(random, height, width, 3, random.uniform(0.5, 0.9), random.uniform(0.9, 1.2))
+    light = _field(random, height, width, 3, random.uniform(0.6, 0.9), random.uniform(0.9, 1.2))
     shot: NDArray[Any] = image * light * random.uniform(0.9, 1.1, 3).astype(np.float32) + np.float32(
         random.uniform(-15, 25)
     )
     if random.random() < 0.5:
-        shot = cv2.GaussianBlur(shot, (0, 0), random.uniform(0.3, 1.1) * width / 96)
+        shot = cv2.GaussianBlur(shot, (0, 0), random.uniform(0.3, 0.9) * width / 96)
     if random.random() < 0.25:
         shot = cv2.filter2D(shot, -1, _motion(random, width))
     shot += random.standard_normal(shot.shape, np.float32) * np.float32(random.uniform(0, 9))
@@ -309,8 +307,8 @@ def _photograph(image: Pixels, random: Random) -> Pixels:
 
 
 def _motion(random: Random, width: int) -> NDArray[np.float32]:
-    """A straight blur of 2 to 5 pixels for a picture of 96."""
-    length = max(3, round(random.uniform(2, 5) * width / 96)) | 1
+    """A straight blur of 2 to 4 pixels for a picture of 96."""
+    length = max(3, round(random.uniform(2, 4) * width / 96)) | 1
     kernel = np.zeros((length, length), np.float32)
     middle, reach = length // 2, length / 2 * np.array([np.cos(a := random.uniform(0, np.pi)), np.sin(a)])
     ends = [(round(middle + sign * reach[0]), round(middle + sign * reach[1])) for sign in (-1, 1)]

@@ -18,12 +18,14 @@ from edgecnn.files import replacing
 from edgecnn.preprocess import InputSpec
 
 CHECKPOINT = "checkpoint.npz"
+_SHOWN = {"accuracy": "train", "val_accuracy": "validation"}
 
 
 def fit(
     model: Any,
     context: Context,
     *,
+    stage: str,
     epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -33,6 +35,7 @@ def fit(
 
     Args:
         model: (batch, height, width, channels) float32 to logits; trained in place.
+        stage: its name, for the lines of progress.
         context: gives the data, the augmentations, the seed and the workspace for checkpoints.
         epochs: how often every image is seen.
         batch_size: images a step.
@@ -64,6 +67,7 @@ def fit(
         ).history
         history.append({name: round(float(values[0]), 6) for name, values in figures.items()})
         _save(model, checkpoint, history)
+        context.progress.say(f"{stage}: {_Report.line(epoch, epochs, history)}")
     return history
 
 
@@ -134,11 +138,16 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, context: Context, epochs: int, steps: int, history: list[dict[str, float]]) -> None:
         super().__init__()
-        self._context, self._epochs, self._steps = context, epochs, steps
-        self._epoch = len(history)
-        self._last = f", validation {history[-1]['val_accuracy']:.3f}" if history else ""
+        self._context, self._epochs, self._steps, self._history = context, epochs, steps, history
+
+    @staticmethod
+    def line(epoch: int, epochs: int, history: list[dict[str, float]]) -> str:
+        """An epoch, counted from 0, and the figures of the last finished one."""
+        figures = "".join(f", {history[-1][key]:.3f} on {name}" for key, name in _SHOWN.items()) if history else ""
+        return f"epoch {epoch + 1}/{epochs}{figures}"
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """After each step."""
-        note = f"epoch {self._epoch + 1}/{self._epochs}, accuracy {logs['accuracy']:.3f}{self._last}"
-        self._context.progress.update(self._epoch * self._steps + batch + 1, self._epochs * self._steps, note)
+        epoch = len(self._history)
+        note = self.line(epoch, self._epochs, self._history)
+        self._context.progress.update(epoch * self._steps + batch + 1, self._epochs * self._steps, note)

@@ -43,7 +43,12 @@ class Quantize:
         write_atomically(baseline, converter.ptq_file(models.load_model(context), context.data["calibration"].pixels))
         model = quantization_aware(models.load_model(context))
         history = fitting.fit(
-            model, context, epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
+            model,
+            context,
+            stage=self.name,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
         )
         weights = models.save_weights(model, context.workspace / QAT_WEIGHTS)
         files = {PTQ_FILE: baseline, QAT_WEIGHTS: weights}

@@ -62,6 +62,7 @@ class Sparsify:
         history = fitting.fit(
             pruned,
             context,
+            stage=self.name,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -41,7 +41,12 @@ class Train:
         keras.utils.set_random_seed(context.recipe.seed)
         model = context.recipe.architecture.build(context.recipe.input, len(context.data.labels))
         history = fitting.fit(
-            model, context, epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
+            model,
+            context,
+            stage=self.name,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
         )
         files = models.save_model(model, context.workspace)
         write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))

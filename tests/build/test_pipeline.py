@@ -1,0 +1,236 @@
+"""Whole builds in processes of their own: the contract, the cache, and what survives a kill -9."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgecnn import Bundle
+
+TINY = Path(__file__).with_name("tiny_recipe.py")
+COMMAND = (sys.executable, "-m", "edgecnn", "build", str(TINY))
+
+
+class Build:
+    """One `edgecnn build` of the tiny recipe, its stderr read line by line while it runs."""
+
+    def __init__(self, out: Path, cache: Path, *options: str) -> None:
+        environment = {**os.environ, "EDGECNN_CACHE": str(cache)}
+        self.process = subprocess.Popen(
+            (*COMMAND, "--out", str(out), *options),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+
+    def until(self, beginning: str) -> None:
+        """Read stderr up to a line that begins like this."""
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.lines.append(line.strip())
+            if line.startswith(beginning):
+                return
+        raise AssertionError(f"no line {beginning!r} in:\n" + "\n".join(self.lines))
+
+    def finish(self) -> str:
+        """Wait for the end; its stdout."""
+        stdout, stderr = self.process.communicate()
+        self.lines += stderr.splitlines()
+        return stdout
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal, and wait."""
+        self.process.send_signal(number)
+        self.finish()
+
+    @property
+    def code(self) -> int:
+        return self.process.returncode
+
+
+def build(out: Path, cache: Path, *options: str) -> Build:
+    started = Build(out, cache, *options)
+    started.stdout = started.finish()  # type: ignore[attr-defined]
+    return started
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """An uninterrupted build: where it was written, its cache, and its JSON."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = build(folder / "out", folder / "cache", "--json")
+    assert done.code == 0, "\n".join(done.lines)
+    return folder / "out", folder / "cache", done.stdout  # type: ignore[attr-defined]
+
+
+def test_a_build_leaves_one_bundle_and_its_report(finished: tuple[Path, Path, str]) -> None:
+    out, _, stdout = finished
+    assert sorted(path.name for path in out.iterdir()) == ["report.json", "tiny.tflite"]
+    assert json.loads(stdout) == json.loads((out / "report.json").read_text())
+
+
+def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None:
+    out, _, stdout = finished
+    report = json.loads(stdout)
+    data = (out / "tiny.tflite").read_bytes()
+    assert set(report) >= {
+        "schema", "recipe", "model", "float", "ptq", "int8", "data", "gates", "stages", "host", "versions",
+    }  # fmt: skip
+    assert report["model"]["path"] == str((out / "tiny.tflite").resolve())
+    assert report["model"]["size_bytes"] == len(data)
+    assert set(report["float"]) == {"accuracy", "size_bytes", "gzip_bytes", "p50_ms"}
+    assert set(report["ptq"]) == {"accuracy", "size_bytes"}
+    assert {"accuracy", "agreement", "sparsity", "p50_ms", "method"} <= set(report["int8"])
+    assert report["int8"]["method"] == "qat"
+    assert {"train", "validation", "calibration", "test", "classes"} <= set(report["data"])
+    assert [stage["name"] for stage in report["stages"]] == ["train", "sparsify", "quantize", "convert", "verify"]
+    assert not any(stage["cached"] for stage in report["stages"])
+    assert report["gates"][0].keys() == {"name", "limit", "value", "passed"}
+
+
+def test_the_zeros_of_pruning_are_zeros_of_the_file(finished: tuple[Path, Path, str]) -> None:
+    assert json.loads(finished[2])["int8"]["sparsity"] >= 0.5
+
+
+def test_the_manifest_is_small_and_holds_no_time_and_no_path(finished: tuple[Path, Path, str]) -> None:
+    out, cache, _ = finished
+    manifest = Bundle.read(out / "tiny.tflite").manifest
+    text = json.dumps(manifest)
+    assert len(text) < 4096
+    assert "seconds" not in text
+    assert "p50" not in text
+    assert str(cache.parent) not in text
+
+
+def test_a_finished_build_is_not_run_again_and_loads_no_tensorflow(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    out, cache, _ = finished
+    code = (
+        "import atexit, sys; from edgecnn.cli import main\n"
+        "atexit.register(lambda: sys.stderr.write(f'tensorflow: {\"tensorflow\" in sys.modules}'))\n"
+        f"main(['build', {str(TINY)!r}, '--out', {str(tmp_path)!r}, '--json'])"
+    )
+    environment = {**os.environ, "EDGECNN_CACHE": str(cache)}
+    again = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert again.stderr.endswith("tensorflow: False")
+    assert all(stage["cached"] for stage in json.loads(again.stdout)["stages"])
+    assert (tmp_path / "tiny.tflite").read_bytes() == (out / "tiny.tflite").read_bytes()
+
+
+def test_a_changed_stage_runs_again_and_those_before_it_do_not(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    _, cache, _ = finished
+    recipe = tmp_path / "changed.py"
+    recipe.write_text(TINY.read_text().replace("Verify(runs=5)", "Verify(runs=6)"))
+    environment = {**os.environ, "EDGECNN_CACHE": str(cache)}
+    command = [sys.executable, "-m", "edgecnn", "build", str(recipe), "--out", str(tmp_path / "out"), "--json"]
+    changed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert [stage["cached"] for stage in json.loads(changed.stdout)["stages"]] == [True, True, True, True, False]
+
+
+def epochs_in(lines: list[str]) -> Counter[str]:
+    return Counter(match[0] for line in lines if (match := re.match(r"\w+: epoch \d+/\d+", line)))
+
+
+def assert_resumes(finished: tuple[Path, Path, str], folder: Path, ends: list[Callable[[Build], None]]) -> None:
+    """End builds one after the other, each in its way, then finish: same bytes, and no epoch was trained twice."""
+    lines = []
+    for end in ends:
+        started = Build(folder / "out", folder / "cache")
+        end(started)
+        lines += started.lines
+    last = build(folder / "out", folder / "cache")
+    assert last.code == 0, "\n".join(last.lines)
+    assert (folder / "out" / "tiny.tflite").read_bytes() == (finished[0] / "tiny.tflite").read_bytes()
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["report.json", "tiny.tflite"]
+    assert max(epochs_in(lines + last.lines).values()) == 1
+
+
+def kill_after(beginning: str, number: signal.Signals = signal.SIGKILL) -> Callable[[Build], None]:
+    def end(started: Build) -> None:
+        started.until(beginning)
+        started.end(number)
+
+    return end
+
+
+def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
+    assert_resumes(
+        finished,
+        tmp_path,
+        [kill_after("train: epoch 1/2"), kill_after("sparsify: epoch 1/2"), kill_after("quantize: epoch 1/2")],
+    )
+
+
+def test_ctrl_c_exits_with_130_and_goes_on(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
+    started = Build(tmp_path / "out", tmp_path / "cache")
+    started.until("train: epoch 1/2")
+    started.end(signal.SIGINT)
+    assert started.code == 130
+    assert not (tmp_path / "out").exists()
+    assert_resumes(finished, tmp_path, [])
+
+
+@pytest.mark.slow
+def test_a_build_survives_kills_at_any_moment(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
+    def kill_at(seconds: float) -> Callable[[Build], None]:
+        def end(started: Build) -> None:
+            time.sleep(seconds)
+            started.end(signal.SIGKILL)
+
+        return end
+
+    assert_resumes(finished, tmp_path, [kill_at(3 + 0.73 * number) for number in range(20)])
+
+
+def test_two_builds_on_one_key_wait_for_each_other(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
+    first = Build(tmp_path / "a", tmp_path / "cache")
+    first.until("train: epoch 1/2")
+    second = Build(tmp_path / "b", tmp_path / "cache")
+    second.until("another build is at work")
+    first.finish()
+    second.finish()
+    assert (first.code, second.code) == (0, 0)
+    assert (tmp_path / "a" / "tiny.tflite").read_bytes() == (tmp_path / "b" / "tiny.tflite").read_bytes()
+    assert max(epochs_in(first.lines + second.lines).values()) == 1
+
+
+def test_a_missed_gate_exits_with_3_and_leaves_the_model_and_its_report(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    _, cache, _ = finished
+    recipe = tmp_path / "strict.py"
+    recipe.write_text(TINY.read_text().replace('"size_bytes", limit=100_000', '"size_bytes", limit=10'))
+    environment = {**os.environ, "EDGECNN_CACHE": str(cache)}
+    command = [sys.executable, "-m", "edgecnn", "build", str(recipe), "--out", str(tmp_path / "out"), "--json"]
+    missed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert missed.returncode == 3
+    assert [gate["passed"] for gate in json.loads(missed.stdout)["gates"]] == [True, False]
+    assert "size_bytes" in missed.stderr
+    assert (tmp_path / "out" / "tiny.tflite").exists()
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    script = (
+        f"mount -t tmpfs -o size=64k tmpfs {tmp_path}/small && "
+        f"EDGECNN_CACHE={tmp_path}/small {' '.join(COMMAND)} --out {tmp_path}/out --json"
+    )
+    full = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert full.returncode == 7, full.stderr
+    assert json.loads(full.stdout)["error"]["code"] == "device"
+    assert not (tmp_path / "out").exists()
