@@ -119,15 +119,16 @@ class _Look:
     def draw(cls, random: Random) -> "_Look":
         paper: NDArray[np.float64] | None = random.uniform(185, 255) + random.uniform(-12, 12, 3)
         ink = _color(random, dark=random.random() < 0.6)
+        line = random.uniform(0.13, 0.25) if random.random() < 0.3 else 0.0
         if random.random() < 0.12:  # light ink on dark or coloured card
             paper, ink = _color(random, dark=True), random.uniform(190, 255) + random.uniform(-15, 15, 3)
-        elif random.random() < 0.2:
+        elif not line and random.random() < 0.25:
             paper = None
         return cls(
             ink=ink.astype(np.float32),
             paper=None if paper is None else paper.astype(np.float32),
             margin=(random.uniform(1.15, 1.7), random.uniform(1.15, 1.7)),
-            line=random.uniform(0.13, 0.25) if random.random() < 0.3 else 0.0,
+            line=line,
             grain=random.uniform(0, 0.35),
         )
 

@@ -2,7 +2,7 @@
 
     edgecnn build --data DIR
 
-About 100 images a class are a good start. A small residual network at 96x96 pixels is trained from scratch, pruned to
+About 100 images a class are a good start. A small depthwise-separable network at 96x96 pixels is trained from scratch, pruned to
 half of its weights, trained quantization-aware and proved.
 """
 
@@ -31,9 +31,9 @@ def recipe(*, quick: bool = False) -> Recipe:
         architecture=SeparableNet(),
         augment=(Affine(rotation_deg=10, zoom=0.15, shift=0.1), Light(brightness=0.1, contrast=0.2, color=0.03)),
         stages=(
-            Train(epochs=1 if quick else 40),
-            Sparsify(sparsity=0.5, epochs=1 if quick else 10),
-            Quantize(epochs=1 if quick else 10),
+            Train(epochs=1 if quick else 40, min_steps=0 if quick else 800, batch_size=32),
+            Sparsify(sparsity=0.5, epochs=1 if quick else 12, min_steps=0 if quick else 300, batch_size=32),
+            Quantize(epochs=1 if quick else 8, min_steps=0 if quick else 200, batch_size=32),
             Convert(),
             Verify(runs=20 if quick else 200),
         ),

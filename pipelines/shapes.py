@@ -4,14 +4,13 @@
 """
 
 from edgecnn.build import (
-    Affine,
     Convert,
+    Flip,
     Gate,
     InputSpec,
-    Light,
     Quantize,
     Recipe,
-    SeparableNet,
+    ResNet8,
     Shapes,
     Sparsify,
     Train,
@@ -23,14 +22,14 @@ def recipe(*, quick: bool = False) -> Recipe:
     """The recipe; ``quick`` proves that all works in seconds, and learns next to nothing."""
     return Recipe(
         name="shapes",
-        data=Shapes(images_per_class=60 if quick else 900),
+        data=Shapes(images_per_class=40 if quick else 1500),
         input=InputSpec(height=96, width=96),
-        architecture=SeparableNet(widths=(16, 32, 64, 64, 96, 128, 160), strides=(2, 1, 2, 1, 2, 1)),
-        augment=(Affine(rotation_deg=20, zoom=0.1, shift=0.05), Light(brightness=0.1, contrast=0.2, color=0.05)),
+        architecture=ResNet8(widths=(16, 32, 64) if quick else (24, 48, 96), stem_stride=4),
+        augment=(Flip(),),
         stages=(
-            Train(epochs=1 if quick else 14),
-            Sparsify(sparsity=0.7, epochs=1 if quick else 6),
-            Quantize(epochs=1 if quick else 4),
+            Train(epochs=1 if quick else 11, batch_size=32),
+            Sparsify(sparsity=0.75, epochs=1 if quick else 4, batch_size=32),
+            Quantize(epochs=1 if quick else 3, batch_size=32),
             Convert(),
             Verify(runs=20 if quick else 200),
         ),

@@ -14,6 +14,7 @@ import numpy as np
 from edgecnn.build.data import Images
 from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import Context
+from edgecnn.build.schedule import Schedule
 from edgecnn.files import replacing
 from edgecnn.preprocess import InputSpec
 
@@ -21,34 +22,25 @@ CHECKPOINT = "checkpoint.npz"
 _SHOWN = {"accuracy": "train", "val_accuracy": "validation"}
 
 
-def fit(
-    model: Any,
-    context: Context,
-    *,
-    stage: str,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    callbacks: Sequence[Any] = (),
-) -> list[dict[str, float]]:
-    """Train a compiled-to-be model on the training split with Adam and a cosine schedule.
+def fit(model: Any, context: Context, schedule: Schedule, *, callbacks: Sequence[Any] = ()) -> list[dict[str, float]]:
+    """Train a model on the training split with Adam, and a learning rate that falls along a half cosine.
+
+    The schedule is that of Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts.
 
     Args:
         model: (batch, height, width, channels) float32 to logits; trained in place.
-        stage: its name, for the lines of progress.
         context: gives the data, the augmentations, the seed and the workspace for checkpoints.
-        epochs: how often every image is seen.
-        batch_size: images a step.
-        learning_rate: at the start; it falls to 0 along a half cosine (Loshchilov and Hutter 2017, arXiv:1608.03983).
+        schedule: the stage that trains: epochs, batch size, learning rate, and its name for the lines of progress.
         callbacks: Keras callbacks, called in each epoch.
 
     Returns:
         One dict of figures an epoch: loss, accuracy, val_loss, val_accuracy.
     """
     train, validation = context.data["train"], context.data["validation"]
-    steps = -(-len(train) // batch_size)
+    steps, epochs = schedule.steps_per_epoch(len(train)), schedule.epochs_for(len(train))
+    rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, epochs * steps)
     model.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps)),
+        optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
@@ -57,17 +49,17 @@ def fit(
     history = _restore(model, checkpoint)
     for epoch in range(len(history), epochs):
         figures = model.fit(
-            _batches(train, context, epoch, batch_size),
+            _batches(train, context, epoch, schedule.batch_size),
             initial_epoch=epoch,
             epochs=epoch + 1,
             steps_per_epoch=steps,
-            validation_data=_in_order(validation, batch_size),
+            validation_data=_in_order(validation, schedule.batch_size),
             verbose=0,
             callbacks=[*callbacks, _Report(context, epochs, steps, history)],
         ).history
         history.append({name: round(float(values[0]), 6) for name, values in figures.items()})
         _save(model, checkpoint, history)
-        context.progress.say(f"{stage}: {_Report.line(epoch, epochs, history)}")
+        context.progress.say(f"{schedule.name}: {_Report.line(epoch, epochs, history)}")
     return history
 
 

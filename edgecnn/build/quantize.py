@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edgecnn.build.recipe import Artifact, Context, Kind
-from edgecnn.build.train import fit_problems
+from edgecnn.build.schedule import Schedule
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec
@@ -13,27 +13,15 @@ PTQ_FILE, QAT_WEIGHTS = "ptq.tflite", "qat_weights.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantize:
-    """QAT (Jacob et al. 2018, arXiv:1712.05877) by tfmot, sparsity-preserving.
+class Quantize(Schedule):
+    """QAT (Jacob et al. 2018, arXiv:1712.05877) by tfmot, sparsity-preserving; see `Schedule`."""
 
-    Attributes:
-        epochs: how often every training image is seen.
-        batch_size: images a step.
-        learning_rate: at the start.
-    """
-
-    epochs: int
-    batch_size: int = 64
     learning_rate: float = 3e-4
 
     name: ClassVar[str] = "quantize"
     takes: ClassVar[tuple[Kind, ...]] = ("keras",)
     makes: ClassVar[Kind] = "qat"
     revision: ClassVar[int] = 1
-
-    def problems(self) -> list[str]:
-        """What is wrong with the settings, one sentence each."""
-        return fit_problems("Quantize", self.epochs, self.batch_size, self.learning_rate)
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the weights of the quantization-aware model, and the PTQ baseline as a ``.tflite``."""
@@ -42,14 +30,7 @@ class Quantize:
         baseline = context.workspace / PTQ_FILE
         write_atomically(baseline, converter.ptq_file(models.load_model(context), context.data["calibration"].pixels))
         model = quantization_aware(models.load_model(context))
-        history = fitting.fit(
-            model,
-            context,
-            stage=self.name,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-        )
+        history = fitting.fit(model, context, self)
         weights = models.save_weights(model, context.workspace / QAT_WEIGHTS)
         files = {PTQ_FILE: baseline, QAT_WEIGHTS: weights}
         return Artifact(kind=self.makes, files=files, metrics={"history": history})

@@ -7,29 +7,25 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecnn.build.recipe import Artifact, Context, Kind
-from edgecnn.build.train import fit_problems
+from edgecnn.build.schedule import Schedule
 from edgecnn.files import replacing
 
 ZEROS = "zeros.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sparsify:
+class Sparsify(Schedule):
     """Gradual magnitude pruning (Zhu and Gupta 2017, arXiv:1710.01878), by tfmot.
 
     Zeros make the *compressed* download smaller; neither the file nor the latency changes. Depthwise kernels, which
     are small and sensitive, are left alone.
 
     Attributes:
-        sparsity: the fraction of zeros to reach in each convolution and dense kernel.
-        epochs: how often every training image is seen; the zeros are final after three quarters of them.
-        batch_size: images a step.
-        learning_rate: at the start.
+        sparsity: the fraction of zeros to reach in each convolution and dense kernel; they are final after three
+            quarters of the steps.
     """
 
     sparsity: float
-    epochs: int
-    batch_size: int = 64
     learning_rate: float = 1e-3
 
     name: ClassVar[str] = "sparsify"
@@ -39,7 +35,7 @@ class Sparsify:
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
-        problems = fit_problems("Sparsify", self.epochs, self.batch_size, self.learning_rate)
+        problems = super().problems()
         if not 0 < self.sparsity < 1:
             problems.append(f"Sparsify takes a sparsity between 0 and 1, not {self.sparsity}")
         return problems
@@ -50,7 +46,8 @@ class Sparsify:
         from edgecnn.build.keras import tfmot
 
         pruning = tfmot.sparsity.keras
-        steps = -(-len(context.data["train"]) // self.batch_size) * self.epochs
+        images = len(context.data["train"])
+        steps = self.steps_per_epoch(images) * self.epochs_for(images)
         schedule = pruning.PolynomialDecay(
             initial_sparsity=self.sparsity / 2,
             final_sparsity=self.sparsity,
@@ -59,15 +56,7 @@ class Sparsify:
             frequency=max(1, steps // 50),
         )
         pruned = pruning.prune_low_magnitude(models.load_model(context), pruning_schedule=schedule)
-        history = fitting.fit(
-            pruned,
-            context,
-            stage=self.name,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            callbacks=[pruning.UpdatePruningStep()],
-        )
+        history = fitting.fit(pruned, context, self, callbacks=[pruning.UpdatePruningStep()])
         model = pruning.strip_pruning(pruned)
         kernels = _kernels(model)
         with replacing(zeros := context.workspace / ZEROS) as beside, beside.open("wb") as file:

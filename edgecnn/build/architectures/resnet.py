@@ -5,6 +5,8 @@ from typing import Any
 
 from edgecnn.preprocess import InputSpec
 
+_STEM_KERNEL = {1: 3, 2: 5, 4: 7}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet8:
@@ -15,7 +17,8 @@ class ResNet8:
 
     Attributes:
         widths: channels of the first convolution and first block, of the second and of the third block.
-        stem_stride: of the first convolution: 1 for 32 px images as in the paper, 2 for larger ones.
+        stem_stride: of the first convolution, 1, 2 or 4: 1 with a 3x3 kernel for 32 px images as in the paper; larger
+            images take a larger stride, and a kernel of 5x5 or 7x7 that leaves no pixel out.
     """
 
     widths: tuple[int, int, int] = (16, 32, 64)
@@ -26,7 +29,7 @@ class ResNet8:
         problems = []
         if len(self.widths) != 3 or min(self.widths) < 1:
             problems.append(f"ResNet8 takes three positive widths, not {self.widths}")
-        if self.stem_stride not in (1, 2, 4):
+        if self.stem_stride not in _STEM_KERNEL:
             problems.append(f"ResNet8's stem_stride is 1, 2 or 4, not {self.stem_stride}")
         return problems
 
@@ -41,7 +44,9 @@ class ResNet8:
             return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
 
         image = x = layers.Input(spec.shape, batch_size=None, name="image")
-        x = layers.ReLU(name="stem_relu")(convolve(x, self.widths[0], 3, self.stem_stride, "stem"))
+        x = layers.ReLU(name="stem_relu")(
+            convolve(x, self.widths[0], _STEM_KERNEL[self.stem_stride], self.stem_stride, "stem")
+        )
         for number, width in enumerate(self.widths, start=1):
             name, stride, shortcut = f"block{number}", 1 if number == 1 else 2, x
             x = layers.ReLU(name=f"{name}_a_relu")(convolve(x, width, 3, stride, f"{name}_a"))

@@ -1,0 +1,44 @@
+"""How long and how fast a stage trains; every stage that trains is one of these, with more settings of its own."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Adam with a learning rate that falls to 0 along a half cosine.
+
+    Attributes:
+        epochs: how often every training image is seen.
+        min_steps: more epochs are trained where ``epochs`` have fewer steps than this: few photos need more rounds.
+        batch_size: images a step.
+        learning_rate: at the start.
+    """
+
+    epochs: int
+    min_steps: int = 0
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+
+    name: ClassVar[str]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        stage, problems = type(self).__name__, []
+        if self.epochs < 1:
+            problems.append(f"{stage} takes at least 1 epoch, not {self.epochs}")
+        if self.min_steps < 0:
+            problems.append(f"{stage} takes min_steps of 0 and more, not {self.min_steps}")
+        if self.batch_size < 1:
+            problems.append(f"{stage} takes a batch_size of at least 1, not {self.batch_size}")
+        if not 0 < self.learning_rate < 1:
+            problems.append(f"{stage} takes a learning_rate between 0 and 1, not {self.learning_rate}")
+        return problems
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Steps in which each of so many images is seen once; the last may have fewer."""
+        return -(-images // self.batch_size)
+
+    def epochs_for(self, images: int) -> int:
+        """Epochs over so many images."""
+        return max(self.epochs, -(-self.min_steps // self.steps_per_epoch(images)))
