@@ -95,7 +95,9 @@ def build(recipe: str | None, data: Path | None, out: Path | None, quick: bool, 
     try:
         from edgecnn.build import pipeline, recipes
     except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "build") from error
+        if error.name in ("filelock", "platformdirs"):
+            raise MissingExtraError(error.name, "build") from error
+        raise
     from edgecnn import console
 
     chosen = recipes.find(recipe, data=data, quick=quick)

@@ -22,6 +22,7 @@ Points = NDArray[np.float64]
 Random = np.random.Generator
 
 _SUPERSAMPLING = 2
+_ASPECTS = 0.95, 1.8  # of the frames of cameras, up to 16:9; they are stretched to the network's size
 _SUBPIXEL_BITS = 4
 _LEAST_CONTRAST = 130  # Euclidean, in RGB
 _WHITE = np.array([235, 235, 235], np.float32)
@@ -40,7 +41,8 @@ def render(label: int, random: Random, size: tuple[int, int]) -> Pixels:
         RGB, (height, width, 3), uint8.
     """
     height, width = size
-    canvas = _clutter(random, height * _SUPERSAMPLING, width * _SUPERSAMPLING)
+    frame_width = round(width * random.uniform(*_ASPECTS))
+    canvas = _clutter(random, height * _SUPERSAMPLING, frame_width * _SUPERSAMPLING)
     _draw_print(canvas, label, _Look.draw(random), _pose(random, canvas.shape[:2]), random)
     image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     return _photograph(cast(Pixels, image), random)
@@ -90,7 +92,7 @@ class Scene:
         look, (start, speed) = _Look.draw(random), random.uniform(-1, 1, (2, 4))
         side = min(self._size)
         wave = np.sin(2 * np.pi * start[:3] + (1 + speed[:3]) * step / self.frames_per_class * np.pi)
-        radius = side * (0.24 + 0.06 * wave[0])
+        radius = side * (0.3 + 0.06 * wave[0])
         angle = np.pi * start[3] + 1.2 * speed[3] * step / self.frames_per_class
         center = np.array([width, height]) / 2 + wave[1:] * (np.array([width, height]) / 2 - 1.15 * radius) * 0.9
         _draw_print(image, label, look, _place(center, radius, angle), random)
@@ -122,7 +124,7 @@ class _Look:
         line = random.uniform(0.13, 0.25) if random.random() < 0.3 else 0.0
         if random.random() < 0.12:  # light ink on dark or coloured card
             paper, ink = _color(random, dark=True), random.uniform(190, 255) + random.uniform(-15, 15, 3)
-        elif not line and random.random() < 0.25:
+        elif not line and random.random() < 0.18:
             paper = None
         return cls(
             ink=ink.astype(np.float32),
@@ -172,11 +174,11 @@ def _outline(label: int, random: Random) -> Points:
 def _pose(random: Random, size: tuple[int, ...]) -> NDArray[np.float64]:
     """A random homography from the unit circle's plane to pixels: the shape stays (nearly) inside the picture."""
     height, width = size
-    radius = min(height, width) * random.uniform(0.22, 0.46)
+    radius = min(height, width) * random.uniform(0.27, 0.46)
     room = np.maximum(np.array([width, height]) / 2 - radius * 0.95, 0)
     center = np.array([width, height]) / 2 + random.uniform(-1, 1, 2) * room
     pose = _place(center, radius, random.uniform(0, 2 * np.pi))
-    stretch = np.exp(random.uniform(-0.15, 0.15))
+    stretch = np.exp(random.uniform(-0.08, 0.08))
     around = np.array(
         [[stretch, 0, center[0] * (1 - stretch)], [0, 1 / stretch, center[1] * (1 - 1 / stretch)], [0, 0, 1]]
     )
@@ -246,8 +248,8 @@ def _clutter(random: Random, height: int, width: int) -> Pixels:
     for low, high in ((8, 20), (24, 64)):
         image += _field(random, height, width, int(random.integers(low, high)), -amount, amount)
     canvas = cast(Pixels, cv2.convertScaleAbs(np.maximum(image, 0)))
-    crowded = random.random() < 0.5
-    for _ in range(random.integers(15, 50) if crowded else random.integers(0, 9)):
+    crowded = random.random() < 0.35
+    for _ in range(random.integers(12, 40) if crowded else random.integers(0, 9)):
         _add_clutter(canvas, random)
     return canvas
 

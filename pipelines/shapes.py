@@ -27,8 +27,8 @@ def recipe(*, quick: bool = False) -> Recipe:
         architecture=ResNet8(widths=(16, 32, 64) if quick else (24, 48, 96), stem_stride=4),
         augment=(Flip(),),
         stages=(
-            Train(epochs=1 if quick else 11, batch_size=32),
-            Sparsify(sparsity=0.75, epochs=1 if quick else 4, batch_size=32),
+            Train(epochs=1 if quick else 12, batch_size=32),
+            Sparsify(sparsity=0.65, epochs=1 if quick else 4, batch_size=32),
             Quantize(epochs=1 if quick else 3, batch_size=32),
             Convert(),
             Verify(runs=20 if quick else 200),
