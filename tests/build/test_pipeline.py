@@ -183,6 +183,21 @@ def test_ctrl_c_exits_with_130_and_goes_on(finished: tuple[Path, Path, str], tmp
     assert_resumes(finished, tmp_path, [])
 
 
+def test_without_quantize_the_file_is_quantized_after_training(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    _, cache, _ = finished
+    recipe = tmp_path / "ptq.py"
+    recipe.write_text(re.sub(r" +(Sparsify|Quantize)\(.*\n", "", TINY.read_text()))
+    environment = {**os.environ, "EDGECNN_CACHE": str(cache)}
+    command = [sys.executable, "-m", "edgecnn", "build", str(recipe), "--out", str(tmp_path / "out"), "--json"]
+    report = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert report["int8"]["method"] == "ptq"
+    assert report["ptq"] is None
+    assert [stage["name"] for stage in report["stages"]] == ["train", "convert", "verify"]
+    assert report["stages"][0]["cached"]
+
+
 @pytest.mark.slow
 def test_a_build_survives_kills_at_any_moment(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
     def kill_at(seconds: float) -> Callable[[Build], None]:

@@ -1,0 +1,203 @@
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgecnn import shapes
+from edgecnn.build.data import Dataset, Folder, Images, Shapes, split_facts
+from edgecnn.errors import DataError
+from edgecnn.images import SPLITS, SplitRule
+from edgecnn.preprocess import InputSpec
+
+SPEC = InputSpec(height=16, width=16)
+RULE = SplitRule(validation=0.2, calibration=0.15, test=0.25)
+
+
+def image(seed: int) -> bytes:
+    """A PNG that no other seed gives."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (20, 24, 3), np.uint8)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Thirty images of each of two classes."""
+    root = tmp_path / "photos"
+    for label, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for number in range(30):
+            (root / name / f"{number:02}.png").write_bytes(image(1000 * label + number))
+    return root
+
+
+def opened(root: Path) -> Dataset:
+    return Folder(path=str(root), rule=RULE).open(SPEC)
+
+
+def loaded(root: Path, progress: Any) -> Dataset:
+    data = opened(root)
+    data.load(progress)
+    return data
+
+
+def same(a: Images, b: Images) -> bool:
+    return a.digests == b.digests and np.array_equal(a.pixels, b.pixels) and np.array_equal(a.labels, b.labels)
+
+
+def test_a_folder_becomes_four_splits_at_the_networks_size(photos: Path, progress: Any) -> None:
+    data = loaded(photos, progress)
+    assert data.labels == ("cat", "dog")
+    assert sum(len(data[split]) for split in SPLITS) == 60
+    for split in SPLITS:
+        assert len(data[split])
+        assert data[split].pixels.shape == (len(data[split]), 16, 16, 3)
+        assert data[split].pixels.dtype == np.uint8
+        assert {RULE.split_of(digest) for digest in data[split].digests} == {split}
+
+
+def test_every_image_keeps_its_label_and_is_preprocessed_as_on_the_device(photos: Path, progress: Any) -> None:
+    data = loaded(photos, progress)
+    truth = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in photos.glob("*/*.png")}
+    for split in SPLITS:
+        for pixels, label, digest in zip(data[split].pixels, data[split].labels, data[split].digests, strict=True):
+            assert data.labels[label] == truth[digest].parent.name
+            frame = cv2.cvtColor(cv2.imread(str(truth[digest])), cv2.COLOR_BGR2RGB)
+            assert np.array_equal(pixels, SPEC.apply(frame))  # type: ignore[arg-type]
+
+
+def test_copies_fall_together(photos: Path, progress: Any) -> None:
+    for number in range(30):
+        shutil.copy(photos / "cat" / f"{number:02}.png", photos / "cat" / f"copy of {number}.png")
+    data = loaded(photos, progress)
+    seen = [set(data[split].digests) for split in SPLITS]
+    assert sum(len(digests) for digests in seen) == len(set().union(*seen)) == 60
+    assert sum(len(data[split]) for split in SPLITS) == 90
+
+
+def test_adding_an_image_moves_no_other(photos: Path, progress: Any) -> None:
+    before = loaded(photos, progress)
+    (photos / "dog" / "00a.png").write_bytes(image(7777))
+    after = loaded(photos, progress)
+    added = hashlib.sha256(image(7777)).hexdigest()
+    for split in SPLITS:
+        assert set(before[split].digests) == set(after[split].digests) - {added}
+
+
+def test_the_digest_knows_the_content_and_not_the_place_or_the_names(photos: Path, tmp_path: Path) -> None:
+    before = opened(photos).digest
+    moved = tmp_path / "elsewhere"
+    photos.rename(moved)
+    (moved / "cat" / "00.png").rename(moved / "cat" / "zz.png")
+    assert opened(moved).digest == before
+
+
+def test_the_digest_changes_with_an_image_a_class_and_the_rule(photos: Path) -> None:
+    digests = {opened(photos).digest, Folder(path=str(photos)).open(SPEC).digest}
+    (photos / "cat" / "00.png").write_bytes(image(7777))
+    digests.add(opened(photos).digest)
+    (photos / "cat" / "00.png").rename(photos / "dog" / "moved.png")
+    digests.add(opened(photos).digest)
+    (photos / "cat").rename(photos / "lion")
+    digests.add(opened(photos).digest)
+    assert len(digests) == 5
+
+
+def test_one_digest_is_one_order_of_images(photos: Path, progress: Any) -> None:
+    """The order decides the training: were it that of the names, one key could mean two results."""
+    before = loaded(photos, progress)
+    for number in range(30):
+        (photos / "cat" / f"{number:02}.png").rename(photos / "cat" / f"{99 - number}.png")
+    after = loaded(photos, progress)
+    assert before.digest == after.digest
+    assert all(same(before[split], after[split]) for split in SPLITS)
+
+
+def test_what_is_no_image_is_left_out_and_listed(photos: Path, progress: Any) -> None:
+    (photos / "cat" / "notes.txt").write_text("no image")
+    (photos / "cat" / "cut.png").write_bytes(image(1)[:-30])
+    (photos / "dog" / "empty.png").write_bytes(b"")
+    (photos / "dog" / "unreadable.png").symlink_to("/proc/self/mem")
+    data = opened(photos)
+    left_out = {Path(path).name: reason for path, reason in data.load(progress).left_out}
+    assert list(left_out) == ["cut.png", "notes.txt", "empty.png", "unreadable.png"]
+    assert all(left_out.values())
+    assert sum(len(data[split]) for split in SPLITS) == 60
+    (said,) = progress.lines
+    assert "4 files are left out" in said
+    assert all(name in said for name in left_out)
+
+
+def test_a_class_without_a_test_image_is_said_with_the_number_needed(photos: Path, progress: Any) -> None:
+    for path in (photos / "dog").iterdir():
+        split = RULE.split_of(hashlib.sha256(path.read_bytes()).hexdigest())
+        if split in ("test", "validation"):
+            path.unlink()
+    (photos / "dog" / "notes.txt").write_text("no image")
+    with pytest.raises(DataError, match="the class dog has no validation and no test image") as caught:
+        opened(photos).load(progress)
+    assert "cat: 30" in str(caught.value.received)
+    assert "21 a class" in str(caught.value.accepted)  # 0.8 ** 21 < 0.01
+    assert "notes.txt" in caught.value.remedy
+    assert "cat has" not in caught.value.message
+
+
+def test_data_without_a_calibration_image(photos: Path, progress: Any) -> None:
+    for path in photos.glob("*/*.png"):
+        if RULE.split_of(hashlib.sha256(path.read_bytes()).hexdigest()) == "calibration":
+            path.unlink()
+    with pytest.raises(DataError, match="no calibration image"):
+        opened(photos).load(progress)
+
+
+def test_a_class_of_which_no_file_is_an_image(photos: Path, progress: Any) -> None:
+    for path in (photos / "dog").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="dog has no train and no validation and no test"):
+        opened(photos).load(progress)
+
+
+def test_a_name_that_is_no_utf_8_is_left_out_like_any_other(photos: Path, progress: Any) -> None:
+    odd = photos / "cat" / os.fsdecode(b"Gr\xfc\xdfe.txt")
+    odd.write_text("no image")
+    assert opened(photos).load(progress).left_out == ((str(odd), "not an image that OpenCV reads"),)
+
+
+def test_nothing_is_decoded_before_it_is_asked_for_and_then_once(photos: Path, progress: Any) -> None:
+    data = opened(photos)
+    assert progress.updates == []
+    assert data.load(progress) is data.load(progress)
+    assert progress.updates[-1] == (60, 60, "reading images")
+
+
+def test_grey_images_have_one_channel(photos: Path, progress: Any) -> None:
+    data = Folder(path=str(photos), rule=RULE).open(InputSpec(height=8, width=12, channels=1))
+    assert data.load(progress).splits["train"].pixels.shape[1:] == (8, 12, 1)
+
+
+def test_shapes_are_the_same_every_time(progress: Any) -> None:
+    source = Shapes(images_per_class=40, rule=RULE)
+    first, second = source.open(SPEC), source.open(SPEC)
+    assert first.digest == second.digest
+    assert first.labels == shapes.CLASSES
+    first.load(progress)
+    second.load(progress)
+    assert all(same(first[split], second[split]) for split in SPLITS)
+    assert sum(len(first[split]) for split in SPLITS) == 40 * len(shapes.CLASSES)
+
+
+def test_other_shapes_have_another_digest() -> None:
+    sources = [Shapes(images_per_class=12), Shapes(images_per_class=13), Shapes(images_per_class=12, seed=1)]
+    assert len({source.open(SPEC).digest for source in [*sources, Shapes(images_per_class=12, rule=RULE)]}) == 4
+
+
+def test_the_facts_about_the_splits_fit_a_manifest(photos: Path, progress: Any) -> None:
+    data = loaded(photos, progress)
+    facts = split_facts({split: data[split] for split in SPLITS}, RULE)
+    assert SplitRule(**facts["rule"]) == RULE
+    assert set(facts["digests"]) == set(SPLITS)
+    assert len(set(facts["digests"].values())) == 4
