@@ -73,10 +73,12 @@ def interleaved(
 
 
 def prepare(session: Session) -> Session:
-    """Fill a session's inputs with random values of their types."""
+    """Fill a session's inputs with random values of their types; wide integers, which are indices, with zeros."""
     random = np.random.default_rng(0)
     for index, tensor in enumerate(session.inputs):
-        if tensor.dtype.kind in "iu":
+        if tensor.dtype.kind in "iu" and tensor.dtype.itemsize > 2:
+            value = np.zeros(tensor.shape, tensor.dtype)  # indices, of which only the smallest are sure to exist
+        elif tensor.dtype.kind in "iu":
             limits = np.iinfo(tensor.dtype)
             value = random.integers(limits.min, limits.max, tensor.shape, dtype=tensor.dtype, endpoint=True)
         else:

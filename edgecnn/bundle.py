@@ -8,7 +8,10 @@ was read gives the same bytes, and that is also how damage is found.
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,14 @@ import numpy as np
 from edgecnn import targets
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.files import write_atomically
-from edgecnn.metadata import LABELS_FILE, METADATA_NAME, Metadata, classifier_metadata, read_metadata
+from edgecnn.metadata import (
+    LABELS_FILE,
+    METADATA_NAME,
+    Metadata,
+    Normalization,
+    classifier_metadata,
+    read_metadata,
+)
 from edgecnn.preprocess import InputSpec
 
 MANIFEST_FILE = "edgecnn.json"
@@ -35,16 +45,19 @@ class Bundle:
         input: the image it takes; None for a foreign file that takes none.
         labels: one name a class, in the order of its scores.
         manifest: what the build knows about it, as JSON; None for a ``.tflite`` that edgecnn did not build.
-        normalization: (mean, std) of a float input; ours is in the input's scale and zero point.
+        normalization: (mean, std) of a float input, each one number or one a channel; ours is in the input's scale
+            and zero point.
         unknown: what a foreign file does not say, and what is assumed instead.
+        appended: what stands behind the model in a foreign file, kept as it is.
     """
 
     model: bytes
     input: InputSpec | None
     labels: tuple[str, ...]
     manifest: dict[str, Any] | None
-    normalization: tuple[float, float] = (InputSpec.zero_point, 1 / InputSpec.scale)
+    normalization: Normalization = ((float(InputSpec.zero_point),), (1 / InputSpec.scale,))
     unknown: tuple[str, ...] = ()
+    appended: bytes = b""
 
     @classmethod
     def make(
@@ -102,13 +115,16 @@ class Bundle:
         model, files = _split(data)
         if MANIFEST_FILE in files:
             return _read_ours(data, model, files)
-        return _read_foreign(model, files)
+        appended = data[len(model) :]
+        if MANIFEST_FILE.encode() in appended:
+            raise _damaged("the zip behind the model has lost its manifest")
+        return _read_foreign(model, files, appended)
 
     @property
     def data(self) -> bytes:
         """All bytes of the file."""
         files = self._files()
-        return self.model + _zip(files, len(self.model)) if files else self.model
+        return self.model + (_zip(files, len(self.model)) if files else self.appended)
 
     def describe(self, target: str | None = None) -> dict[str, Any]:
         """What is inside, as JSON: the interpreter's view of inputs and outputs, and all that the bundle says.
@@ -153,7 +169,7 @@ def _read_ours(data: bytes, model: bytes, files: dict[str, bytes]) -> Bundle:
         bundle = Bundle(
             model=model,
             input=InputSpec.from_json(manifest["input"]),
-            labels=tuple(files[LABELS_FILE].decode().splitlines()),
+            labels=tuple(files[LABELS_FILE].decode().split("\n")[:-1]),
             manifest=manifest,
         )
         model_sha256 = manifest["model_sha256"]
@@ -166,30 +182,39 @@ def _read_ours(data: bytes, model: bytes, files: dict[str, bytes]) -> Bundle:
     return bundle
 
 
-def _read_foreign(model: bytes, files: dict[str, bytes]) -> Bundle:
-    session = targets.choose().load(model, threads=1)  # the interpreter verifies the flatbuffer
+def _read_foreign(model: bytes, files: dict[str, bytes], appended: bytes) -> Bundle:
+    session = _load_untrusted(model)
     metadata = read_metadata(model)
     if metadata and (missing := [name for name in metadata.files if name not in files]):
         raise _damaged(f"its metadata names {', '.join(missing)}, and the zip that held them is gone")
     unknown = ["how a frame is brought to the model's size (stretched here)", "what it was built from"]
     labels = _foreign_labels(metadata, files)
-    classes = session.outputs[0].shape[-1] if session.outputs[0].shape else 1
+    classes = session.outputs[0].shape[-1] if session.outputs and session.outputs[0].shape else 1
     if len(labels) != classes:
         unknown.append("the names of its classes (indices here)")
         labels = tuple(str(index) for index in range(classes))
     normalization = metadata.normalization if metadata else None
     if normalization is None:
-        normalization = 0.0, 255.0
-        if session.inputs[0].dtype.kind == "f":
+        normalization = (0.0,), (255.0,)
+        if any(tensor.dtype.kind == "f" for tensor in session.inputs):
             unknown.append("the range of its pixels (0 to 1 here)")
     return Bundle(
         model=model,
-        input=_foreign_input(session.inputs[0].shape),
+        input=_foreign_input(session.inputs[0].shape) if session.inputs else None,
         labels=labels,
         manifest=None,
         normalization=normalization,
         unknown=tuple(unknown),
+        appended=appended,
     )
+
+
+def _load_untrusted(model: bytes) -> targets.Session:
+    """Load a flatbuffer that no checksum vouches for: the interpreter verifies it, yet may crash on a damaged one."""
+    trial = "import sys; from edgecnn.targets import choose; choose().load(sys.stdin.buffer.read(), threads=1).invoke()"
+    if subprocess.run([sys.executable, "-c", trial], input=model, capture_output=True, check=False).returncode < 0:
+        raise _damaged("the interpreter crashes on it")
+    return targets.choose().load(model, threads=1)
 
 
 def _foreign_labels(metadata: Metadata | None, files: dict[str, bytes]) -> tuple[str, ...]:
@@ -221,7 +246,7 @@ def _split(data: bytes) -> tuple[bytes, dict[str, bytes]]:
             entries = archive.infolist()
             files = {entry.filename: archive.read(entry) for entry in entries}
             end = min((entry.header_offset for entry in entries), default=archive.start_dir)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise _damaged(f"the zip behind the model cannot be read ({error})") from error
     return data[:end], files
 

@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,15 @@ def _fail(error: EdgecnnError, as_json: bool) -> int:
 def _print_json(document: dict[str, Any]) -> None:
     import json
 
-    click.echo(json.dumps(document, ensure_ascii=False))
+    with suppress(OSError):  # where stdout is what failed, stderr says so
+        click.echo(json.dumps(document))
 
 
 def _threads(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     if value is None:
         return None
     counts = value.split(",")
-    if not all(count.strip().isdigit() and 1 <= int(count) <= 64 for count in counts):
+    if not all(count.strip().isdecimal() and 1 <= int(count) <= 64 for count in counts):
         raise click.BadParameter(f"{value!r} is not a list of numbers from 1 to 64, such as 1,2,4")
     return tuple(int(count) for count in counts)
 

@@ -1,5 +1,6 @@
 """What the command line shows to people: progress, results and errors. `cli` prints through this alone."""
 
+import io
 import json
 import sys
 import time
@@ -10,21 +11,33 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from edgecnn.errors import EdgecnnError
+from edgecnn.errors import DeviceError, EdgecnnError
 
 _LINE_EVERY_S = 15.0
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
     """Print a result: one JSON document, or its summary for people."""
-    if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    try:
+        if as_json:
+            sys.stdout.write(json.dumps(document) + "\n")
+        else:
+            Console(highlight=False).print(summary)
         sys.stdout.flush()
-    else:
-        Console(highlight=False).print(summary)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DeviceError(
+            "The result cannot be written to stdout.",
+            received=error.strerror,
+            accepted="a place with space left",
+            remedy="free some space, or send stdout elsewhere",
+        ) from error
 
 
 def say_error(error: EdgecnnError) -> None:
@@ -57,7 +70,7 @@ class StderrProgress:
     def say(self, message: str) -> None:
         """A line that stays."""
         self._bar.update(self._task, visible=False)
-        self._console.print(message, markup=False)
+        self._console.print(message, markup=False, soft_wrap=True)  # a path that is broken in two is none
 
 
 @contextmanager
@@ -80,7 +93,8 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     gates = Table(box=None, show_header=False)
     for gate in report["gates"]:
         mark = "[green]kept[/]" if gate["passed"] else "[bold red]missed[/]"
-        gates.add_row("gate", gate["name"], f"{gate['value']}", f"limit {gate['limit']}", mark)
+        value = "-" if gate["value"] is None else f"{gate['value']}"
+        gates.add_row("gate", gate["name"], value, f"limit {gate['limit']}", mark)
     int8, data = report["int8"], report["data"]
     facts = (
         f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, {int8['method'].upper()}, "
@@ -121,7 +135,7 @@ def demo_summary(document: dict[str, Any]) -> RenderableType:
 
 def evaluation_summary(document: dict[str, Any]) -> RenderableType:
     """An evaluation as one table."""
-    table = Table("class", "accuracy", "images", box=None, header_style="dim")
+    table = Table(Column("class", overflow="fold"), "accuracy", "images", box=None, header_style="dim")
     for label, stats in document["per_class"].items():
         table.add_row(escape(label), f"{stats['accuracy']:.4f}", str(stats["n"]))
     return Group(table, Text(f"accuracy {document['accuracy']:.4f} over {document['n']} images ({document['split']})"))
@@ -137,7 +151,7 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
     table.add_row("file", Text(document["path"]))
     table.add_row("whole", f"yes, {document['size_bytes']:,} bytes")
     table.add_row("sha256", document["sha256"])
-    table.add_row("origin", f"edgecnn, {manifest['name']}" if manifest else "not built by edgecnn")
+    table.add_row("origin", Text(f"edgecnn, {manifest['name']}") if manifest else "not built by edgecnn")
     for side in ("inputs", "outputs"):
         for tensor in document[side]:
             quantized = f", scale {tensor['scale']:g}, zero point {tensor['zero_point']}" if tensor["scale"] else ""

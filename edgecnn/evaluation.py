@@ -98,6 +98,8 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
         progress.say("The bundle was built from this folder: measuring its test split alone (--split all takes all).")
         rule = _rule(bundle)
         chosen = [file for file in chosen if rule.split_of(digests[file]) == "test"]
+    elif _splits(bundle) and not built_from_it:
+        progress.say("No split of this folder is one that the bundle was built from: measuring all images.")
     if not chosen:
         raise DataError(
             f"There is no image to measure with in {root}.",

@@ -8,6 +8,17 @@ from pathlib import Path
 
 from edgecnn.errors import DeviceError, UsageError
 
+_NOT_A_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``: afterwards the file holds either all of it or what it held before.
@@ -56,7 +67,7 @@ def writing_to(path: Path) -> Iterator[None]:
                 remedy="free some space, or choose another place with --out or EDGECNN_CACHE; "
                 "the same command then goes on where it stopped",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+        if error.errno in _NOT_A_PLACE:
             raise UsageError(
                 f"{path} cannot be written.",
                 received=error.strerror,

@@ -5,6 +5,7 @@ image never straddle two splits, and adding an image moves no other.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgecnn.preprocess import Pixels
 
 Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # all but those that stand alone, and the stuffing
 
 
 class UnreadableImage(Exception):
@@ -72,14 +74,21 @@ def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     Raises:
         DataError: there is no such folder, or no two classes with files in them.
     """
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
-    inside = {folder: visible_files(folder) for folder in folders}
-    problems = [f"the folder {folder.name} is empty" for folder, files in inside.items() if not files]
-    if not root.is_dir():
-        problems = ["there is no such folder"]
-    elif not folders:
-        problems = ["the folder holds no class folders" if any(root.iterdir()) else "the folder is empty"]
-    elif len(folders) == 1:
+    problems = []
+    folders: list[Path] = []
+    inside: dict[Path, list[Path]] = {}
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        inside = {folder: visible_files(folder) for folder in folders}
+    except (FileNotFoundError, NotADirectoryError):
+        problems.append("there is no such folder")
+    except OSError as error:
+        problems.append(f"it cannot be read ({error.strerror})")
+    problems += [f"the folder {folder.name} is empty" for folder, files in inside.items() if not files]
+    problems += [f"{folder.name!a} cannot be a label" for folder in folders if not is_label(folder.name)]
+    if not problems and not folders:
+        problems.append("the folder holds no class folders" if any(root.iterdir()) else "the folder is empty")
+    if len(folders) == 1:
         problems.append(f"there is one class only, {folders[0].name}")
     if problems:
         raise DataError(
@@ -92,6 +101,11 @@ def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     return tuple(folder.name for folder in folders), files
 
 
+def is_label(name: str) -> bool:
+    """Whether a name is one line of UTF-8, as a labels file holds it."""
+    return name.splitlines() == [name] and name.encode(errors="replace").decode() == name
+
+
 def read_image(path: Path) -> tuple[Pixels, str]:
     """Read a whole image in any format of OpenCV, turned upright as its EXIF orientation says.
 
@@ -99,9 +113,12 @@ def read_image(path: Path) -> tuple[Pixels, str]:
         RGB, (height, width, 3), uint8, and the hexadecimal SHA-256 of the file's bytes.
 
     Raises:
-        UnreadableImage: not an image, or cut short.
+        UnreadableImage: not an image, cut short, or a file that the system does not let us read.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"it cannot be read: {error.strerror}") from error
     return decode_image(data), hashlib.sha256(data).hexdigest()
 
 
@@ -110,7 +127,7 @@ def decode_image(data: bytes) -> Pixels:
     if not data:
         raise UnreadableImage("the file is empty")
     # OpenCV fills the missing part of a file that was cut short with grey and says nothing: look for its end.
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+    if data.startswith(b"\xff\xd8") and not _jpeg_ends(data):
         raise UnreadableImage("a JPEG that was cut short")
     if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < data.rfind(b"IDAT"):
         raise UnreadableImage("a PNG that was cut short")
@@ -121,6 +138,15 @@ def decode_image(data: bytes) -> Pixels:
     if image is None:
         raise UnreadableImage("not an image that OpenCV reads")
     return cast(Pixels, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Whether the markers lead to the end; a thumbnail inside a segment and what a phone appends are not looked at."""
+    marker = _JPEG_MARKER.search(data, 2)
+    while marker and marker[0] != b"\xff\xd9":
+        segment = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        marker = _JPEG_MARKER.search(data, marker.end() + segment)
+    return marker is not None
 
 
 def visible_files(folder: Path) -> list[Path]:

@@ -56,7 +56,8 @@ class Classifier:
         self.runtime = self._session.runtime
         self._top = top
         inputs, outputs = self._session.inputs, self._session.outputs
-        if bundle.input is None or len(inputs) != 1 or int(np.prod(outputs[0].shape)) != len(bundle.labels):
+        scores = int(np.prod(outputs[0].shape)) if outputs else 0
+        if bundle.input is None or len(inputs) != 1 or scores != len(bundle.labels):
             raise BundleError(
                 "This model is not a classifier of one image.",
                 received=f"inputs {[i.shape for i in inputs]}, outputs {[o.shape for o in outputs]}",
@@ -65,6 +66,7 @@ class Classifier:
             )
         self._spec = bundle.input
         self._input, self._output = inputs[0], outputs[0]
+        self._mean, self._std = (np.array(values, np.float32) for values in bundle.normalization)
 
     def __enter__(self) -> "Classifier":
         return self
@@ -87,8 +89,7 @@ class Classifier:
             return pixels
         if self._input.dtype == np.int8:
             return (pixels ^ 0x80).view(np.int8)
-        mean, std = self.bundle.normalization
-        return ((pixels - np.float32(mean)) / np.float32(std)).astype(self._input.dtype)
+        return ((pixels - self._mean) / self._std).astype(self._input.dtype)
 
     def invoke(self, tensor: NDArray[Any]) -> None:
         """Run the interpreter once on what `preprocess` returned."""

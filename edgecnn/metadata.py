@@ -16,6 +16,7 @@ from edgecnn.preprocess import InputSpec
 
 LABELS_FILE = "labels.txt"
 METADATA_NAME = b"TFLITE_METADATA"
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 _IMAGE, _FEATURE = 2, 1  # ContentProperties
 _RGB, _GREY = 1, 2  # ColorSpaceType
@@ -89,7 +90,7 @@ class Metadata:
     Attributes:
         files: names of the files that belong in the zip behind the flatbuffer.
         label_files: those of them that name the classes of the output.
-        normalization: mean and standard deviation for a float input, None where not said.
+        normalization: means and standard deviations for a float input, one or one a channel; None where not said.
     """
 
     def __init__(self, buffer: bytes) -> None:
@@ -102,11 +103,11 @@ class Metadata:
         self.label_files = [
             file.data(0).decode() for tensor in outputs for file in tensor.tables(6) if file.u8(2) == _AXIS_LABELS
         ]
-        self.normalization: tuple[float, float] | None = None
+        self.normalization: Normalization | None = None
         for unit in (unit for tensor in inputs for unit in tensor.tables(4)):
             if unit.u8(0) == _NORMALIZATION:
                 options = unit.table(1)
-                self.normalization = options.floats(0)[0], options.floats(1)[0]
+                self.normalization = options.floats(0), options.floats(1)
 
 
 class Node:

@@ -2,8 +2,8 @@
 
     edgecnn build --data DIR
 
-About 100 images a class are a good start. A small depthwise-separable network at 96x96 pixels is trained from scratch, pruned to
-half of its weights, trained quantization-aware and proved.
+About 100 images a class are a good start. A small depthwise-separable network at 96x96 pixels is trained from scratch,
+pruned to half of its weights, trained quantization-aware and proved.
 """
 
 from edgecnn.build import (

@@ -1,6 +1,8 @@
 """shapes: eight printed shapes and nothing, rendered; the recipe that shows the whole way.
 
     edgecnn build            (or: edgecnn build shapes)
+
+A residual network learns 13,500 pictures of 96x96 pixels, is pruned to 65 % zeros, trained quantization-aware, proved.
 """
 
 from edgecnn.build import (
@@ -27,8 +29,8 @@ def recipe(*, quick: bool = False) -> Recipe:
         architecture=ResNet8(widths=(16, 32, 64) if quick else (24, 48, 96), stem_stride=4),
         augment=(Flip(),),
         stages=(
-            Train(epochs=1 if quick else 12, batch_size=32),
-            Sparsify(sparsity=0.65, epochs=1 if quick else 4, batch_size=32),
+            Train(epochs=1 if quick else 10, batch_size=32),
+            Sparsify(sparsity=0.65, epochs=1 if quick else 3, batch_size=32),
             Quantize(epochs=1 if quick else 3, batch_size=32),
             Convert(),
             Verify(runs=20 if quick else 200),

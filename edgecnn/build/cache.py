@@ -57,9 +57,9 @@ class Cache:
             sizes = facts.pop("sizes")
             if any((folder / name).stat().st_size != size for name, size in sizes.items()):
                 return None
-        except (OSError, ValueError):
+            return Artifact(key=key, files={name: folder / name for name in sizes}, **facts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return Artifact(key=key, files={name: folder / name for name in sizes}, **facts)
 
     def workspace(self, key: str) -> Path:
         """The folder in which a stage works; what a killed stage left is still there."""

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from edgecnn import shapes
 from edgecnn.errors import DataError
-from edgecnn.images import SPLITS, Split, SplitRule, UnreadableImage, class_folders, read_image, split_digest
+from edgecnn.images import (
+    SPLITS,
+    ImageFile,
+    Split,
+    SplitRule,
+    UnreadableImage,
+    class_folders,
+    read_image,
+    split_digest,
+)
 from edgecnn.latency import available_cores
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
@@ -135,8 +144,10 @@ class Folder:
         """
         labels, files = class_folders(Path(self.path))
         with ThreadPoolExecutor(available_cores()) as pool:
-            digests = list(pool.map(lambda file: hashlib.sha256(file.path.read_bytes()).hexdigest(), files))
-        content = sorted((labels[file.label], digest) for file, digest in zip(files, digests, strict=True))
+            found = zip(pool.map(_file_digest, files), files, strict=True)
+        # By content, not by name: the order decides the training, and the key knows the content alone.
+        digests, files = zip(*sorted(found, key=lambda each: (each[1].label, each[0])), strict=True)
+        content = [(labels[file.label], digest) for file, digest in zip(files, digests, strict=True)]
 
         def read(index: int) -> tuple[Pixels | None, str, str]:
             try:
@@ -156,6 +167,7 @@ class Folder:
                 images.append(pixels)
                 truth.append(files[index].label)
                 kept.append(digest)
+            left_out.sort()
             if left_out:
                 progress.say(f"{len(left_out)} files are left out:{_listed(left_out)}")
             return Loaded(splits=_split(images, truth, kept, self.rule, spec), left_out=tuple(left_out))
@@ -207,6 +219,14 @@ class Shapes:
 def split_facts(splits: Mapping[Split, Images], rule: SplitRule) -> dict[str, Any]:
     """The rule and one digest a split, for the manifest."""
     return {"rule": rule.as_json(), "digests": {split: split_digest(splits[split].digests) for split in SPLITS}}
+
+
+def _file_digest(file: ImageFile) -> str:
+    """SHA-256 of a file; nothing for one that cannot be read, which `read_image` will refuse, too."""
+    try:
+        return hashlib.sha256(file.path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _digest(rule: SplitRule, content: object) -> str:

@@ -54,9 +54,10 @@ def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = 
         history += (artifact,)
         stages.append({"name": stage.name, "key": key, "seconds": artifact.seconds, "cached": cached})
     model = (out / f"{recipe.name}.tflite").resolve()
-    write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
     report = _report(recipe, dict(history[-1].metrics), model, stages)
-    write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+    with cache.locked(history[-1].key, progress):  # two builds may have one place to write to
+        write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
+        write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 

@@ -1,11 +1,13 @@
 """The words of a build: `Recipe`, `Stage`, `Artifact`, `Gate`, and the `Context` that a stage runs in."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from edgecnn.errors import UsageError
+from edgecnn.images import is_label
 from edgecnn.preprocess import InputSpec
 from edgecnn.progress import Progress
 
@@ -101,6 +103,8 @@ class Augmentation(Protocol):
         """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
 
 
+SETTINGS_LIMIT = 2000
+_ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
 AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
 
 
@@ -131,7 +135,7 @@ class Gate:
     def judge(self, value: float | None, test_images: int) -> dict[str, Any]:
         """Name, limit, value and whether it passed; what was not measured did not."""
         limit = max(self.limit, self.images / test_images) if self.images else self.limit
-        kept = value is not None and (value >= limit if self.name in AT_LEAST else value <= limit)
+        kept = value is not None and (value >= limit if self.name in AT_LEAST else value <= limit + _ROUNDING)
         return {"name": self.name, "limit": round(limit, 6), "value": value, "passed": kept}
 
 
@@ -173,7 +177,9 @@ class Recipe:
     def check(self) -> None:
         """Raise one `UsageError` that names every mistake, before any work."""
         parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
-        problems = [problem for part in parts for problem in part.problems()] + self._problems()
+        problems = [problem for part in parts for problem in _problems_of(part)] + self._problems()
+        if not problems and (size := len(json.dumps(self.settings()))) > SETTINGS_LIMIT:
+            problems.append(f"its settings take {size} bytes of the manifest, which has room for {SETTINGS_LIMIT}")
         if problems:
             raise UsageError(
                 f"The recipe {self.name!r} has {counted(len(problems), 'mistake')}: {'; '.join(problems)}.",
@@ -184,8 +190,8 @@ class Recipe:
 
     def _problems(self) -> list[str]:
         problems = []
-        if not self.name or any(character in self.name for character in '/\\\0"') or self.name.startswith("."):
-            problems.append(f"a name is a file name that is not hidden, not {self.name!r}")
+        if not is_label(self.name) or any(c in self.name for c in '/\\\0"') or self.name.startswith("."):
+            problems.append(f"a name is a file name that is not hidden, not {self.name!a}")
         kind: Kind | None = None
         for stage in self.stages:
             if kind not in stage.takes and (kind or stage.takes):
@@ -195,6 +201,16 @@ class Recipe:
         if not self.stages or self.stages[-1].name != "verify":
             problems.append("the last stage is Verify")
         return problems
+
+
+def _problems_of(part: Any) -> list[str]:
+    """Its own list, or what is wrong where a value is not even of the right type."""
+    name = part.__name__ if isinstance(part, type) else type(part).__name__
+    try:
+        problems: list[str] = part.problems()
+    except (TypeError, AttributeError) as error:
+        return [f"{name} cannot be checked ({error})"]
+    return problems
 
 
 def described(settings: Any) -> dict[str, Any]:

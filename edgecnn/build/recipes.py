@@ -1,8 +1,9 @@
 """Finding recipes: by name in ``pipelines/``, by path, and for a folder of photos."""
 
-import importlib.util
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from edgecnn.build.data import Folder
 from edgecnn.build.recipe import Recipe
@@ -54,12 +55,13 @@ def _path(name: str) -> Path:
 
 
 def _load(path: Path, quick: bool) -> Recipe:
-    spec = importlib.util.spec_from_file_location(f"edgecnn_recipe_{path.stem}", path)
+    module = ModuleType(f"edgecnn_recipe_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # a dataclass in it looks itself up there
     try:
-        if spec is None or spec.loader is None:
-            raise TypeError("it is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        # Not imported: Python's cache of compiled modules would leave a folder beside it, and miss an edit of the same
+        # length within one second.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
         recipe = module.recipe(quick=quick)
         if not isinstance(recipe, Recipe):
             raise TypeError(f"recipe() returned {type(recipe).__name__}, not a Recipe")

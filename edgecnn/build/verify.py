@@ -5,6 +5,7 @@ Nothing here asks Keras: the file is read as bytes, and run by `Classifier`, as 
 
 import gzip
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -37,7 +38,8 @@ class Verify:
     """Proves the file's types, scales and zeros and the splits of the data, and measures accuracy, size and speed.
 
     Attributes:
-        float_tensors: names of the tensors that may, and then must, be neither int8 nor int32.
+        float_tensors: names of the tensors that may, and then must, be neither int8 nor int32, each as often as it is
+            there.
         runs: timed invokes of the float and of the int8 file, one thread, interleaved.
     """
 
@@ -151,9 +153,13 @@ def check_promises(facts: FileFacts, *, zeros: Mapping[str, NDArray[np.bool_]], 
 
 
 def _type_problems(facts: FileFacts, float_tensors: tuple[str, ...]) -> list[str]:
-    others = {tensor.name: tensor.type for tensor in facts.inner if tensor.type not in ("int8", "int32")}
-    problems = [f"{name} is {kind}" for name, kind in sorted(others.items()) if name not in float_tensors]
-    return problems + [f"{name} is not float, as the recipe says" for name in float_tensors if name not in others]
+    expected, problems = Counter(float_tensors), []
+    for tensor in facts.inner:
+        if tensor.type not in ("int8", "int32"):
+            if not expected[tensor.name]:
+                problems.append(f"{tensor.name} is {tensor.type}")
+            expected[tensor.name] -= 1  # names may repeat: each is allowed as often as the recipe names it
+    return problems + [f"{name} is not float, as the recipe says" for name, left in expected.items() if left > 0]
 
 
 def _input_problems(facts: FileFacts) -> list[str]:
@@ -165,17 +171,26 @@ def _input_problems(facts: FileFacts) -> list[str]:
 
 
 def _zero_problems(facts: FileFacts, zeros: Mapping[str, NDArray[np.bool_]]) -> list[str]:
-    """A layer's pattern of zeros is its fingerprint: some kernel of the file has a zero wherever it has one."""
-    unclaimed = list(facts.kernels)
-    problems = []
-    for layer, mask in sorted(zeros.items(), key=lambda item: -int(item[1].sum())):
-        wanted = np.moveaxis(mask, -1, 0)
-        match = next((i for i, k in enumerate(unclaimed) if k.shape == wanted.shape and not k[wanted].any()), None)
-        if match is None:
-            problems.append(f"zeros of the layer {layer} are not zeros in the file")
-        else:
-            unclaimed.pop(match)
-    return problems
+    """A layer's pattern of zeros is its fingerprint: each finds a kernel of its own with a zero wherever it has one."""
+    wanted = {layer: np.moveaxis(mask, -1, 0) for layer, mask in zeros.items()}
+    fitting = {
+        layer: [i for i, k in enumerate(facts.kernels) if k.shape == mask.shape and not k[mask].any()]
+        for layer, mask in wanted.items()
+    }
+    owners: dict[int, str] = {}
+
+    def settle(layer: str, asked: set[int]) -> bool:
+        """Give a layer a kernel, and the layer that had it another one."""
+        for kernel in fitting[layer]:
+            if kernel not in asked:
+                asked.add(kernel)
+                if kernel not in owners or settle(owners[kernel], asked):
+                    owners[kernel] = layer
+                    return True
+        return False
+
+    lost = [layer for layer in sorted(zeros) if not settle(layer, set())]
+    return [f"zeros of the layer {layer} are not zeros in the file" for layer in lost]
 
 
 def _zeros(context: Context) -> dict[str, NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ __all__ = ["TARGETS", "Session", "Target", "TensorInfo", "choose"]
 TARGETS: dict[str, Target] = {
     "litert": TfliteTarget("ai-edge-litert", "ai_edge_litert.interpreter"),
     "tflite-runtime": TfliteTarget("tflite-runtime", "tflite_runtime.interpreter"),
-    "tensorflow": TfliteTarget("tensorflow", "tensorflow.lite"),
+    "tensorflow": TfliteTarget("tensorflow", "tensorflow.lite.python.interpreter"),
 }
 
 

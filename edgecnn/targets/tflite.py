@@ -31,14 +31,14 @@ class TfliteTarget:
             BundleError: the interpreter refuses the model.
         """
         module = importlib.import_module(self.module)
-        resolvers = getattr(module, "OpResolverType", None) or module.experimental.OpResolverType
-        resolver = resolvers.BUILTIN_REF if reference else resolvers.AUTO
+        resolver = module.OpResolverType.BUILTIN_REF if reference else module.OpResolverType.AUTO
         try:
             with silenced():  # it says on stderr which delegate it made, and an error's text is in the exception
                 interpreter = module.Interpreter(
                     model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
                 )
                 interpreter.allocate_tensors()
+                return TfliteSession(interpreter, f"{self._version()}{', reference kernels' if reference else ''}")
         except (ValueError, RuntimeError) as error:
             raise BundleError(
                 "The interpreter cannot load this model.",
@@ -46,8 +46,14 @@ class TfliteTarget:
                 accepted="a whole .tflite file of operators that the interpreter knows",
                 remedy="copy or build the file again; a model with custom or Flex operators does not run here",
             ) from error
-        version = importlib.metadata.version(self.package)
-        return TfliteSession(interpreter, f"{self.package} {version}{', reference kernels' if reference else ''}")
+
+    def _version(self) -> str:
+        """The package and its version, under the name that it was installed by (tensorflow-cpu, say)."""
+        try:
+            return f"{self.package} {importlib.metadata.version(self.package)}"
+        except importlib.metadata.PackageNotFoundError:
+            packages = importlib.metadata.packages_distributions().get(self.module.partition(".")[0])
+            return f"{packages[0]} {importlib.metadata.version(packages[0])}" if packages else self.package
 
 
 class TfliteSession:

@@ -1,0 +1,135 @@
+"""Real parts, made once a session: a small network with random weights, as every kind of file it can become."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgecnn import Bundle, InputSpec, shapes
+from edgecnn.build.data import Images, split_facts
+from edgecnn.images import SPLITS, SplitRule
+from edgecnn.preprocess import Pixels
+
+SPEC = InputSpec(height=96, width=96)
+
+
+class Quiet:
+    """A progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.updates: list[tuple[int, int, str]] = []
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        self.updates.append((done, total, note))
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a test that was skipped is a test that failed."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("EDGECNN_FAIL_ON_SKIP") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def progress() -> Quiet:
+    return Quiet()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test touches the user's cache."""
+    folder = tmp_path / "edgecnn-cache"
+    monkeypatch.setenv("EDGECNN_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Pixels:
+    """Two pictures of each shape, (18, 96, 96, 3)."""
+    classes = range(len(shapes.CLASSES))
+    drawn = [
+        shapes.render(label, np.random.default_rng((7, number, label)), (96, 96))
+        for number in range(2)
+        for label in classes
+    ]
+    return np.stack(drawn)
+
+
+@pytest.fixture(scope="session")
+def float_model() -> Any:
+    """A Keras model with random weights, strong enough at the end that its scores differ."""
+    from edgecnn.build.architectures import SeparableNet
+    from edgecnn.build.keras import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(3)
+    model = SeparableNet(widths=(8, 16), strides=(2,)).build(SPEC, len(shapes.CLASSES))
+    *weights, kernel, bias = model.get_weights()
+    model.set_weights([*weights, kernel * 8, bias])
+    return model
+
+
+@pytest.fixture(scope="session")
+def int8_model(float_model: Any, pictures: Pixels) -> bytes:
+    """It in int8, as the converter wrote it: a bare flatbuffer, uint8 in and out."""
+    from edgecnn.build import converter
+
+    return converter.ptq_file(float_model, pictures)
+
+
+@pytest.fixture(scope="session")
+def foreign_model(float_model: Any) -> bytes:
+    """It in float32: a bare flatbuffer without metadata."""
+    from edgecnn.build import converter
+
+    return converter.float_file(float_model)
+
+
+@pytest.fixture(scope="session")
+def manifest_of() -> Callable[..., dict[str, Any]]:
+    """What the build writes into a manifest, for images of given digests and a rule."""
+    return _manifest_of
+
+
+def _manifest_of(digests: list[str], rule: SplitRule = SplitRule()) -> dict[str, Any]:  # noqa: B008
+    members = {split: tuple(d for d in digests if rule.split_of(d) == split) for split in SPLITS}
+    splits = {
+        split: Images(pixels=np.empty((0, *SPEC.shape), np.uint8), labels=np.empty(0, np.int64), digests=members[split])
+        for split in SPLITS
+    }
+    return {
+        "splits": split_facts(splits, rule),
+        "accuracy": {"float": 0.9, "ptq": 0.8, "int8": 0.85, "agreement": 0.95},
+        "recipe": {"name": "tiny", "seed": 0},
+        "provenance": {"versions": {"edgecnn": "0.1.0"}, "keys": {"train": "0" * 32}},
+    }
+
+
+@pytest.fixture(scope="session")
+def bundle(int8_model: bytes) -> Bundle:
+    """The int8 model, dressed as one that was built from images that no test has."""
+    digests = [f"{number:02x}" * 32 for number in range(256)]
+    return Bundle.make(int8_model, name="tiny", spec=SPEC, labels=shapes.CLASSES, manifest=_manifest_of(digests))
+
+
+@pytest.fixture(scope="session")
+def bundle_path(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole bundle: 96x96x3 uint8 in, int8 inside, uint8 scores of `shapes.CLASSES` out."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny.tflite"
+    bundle.write(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def foreign_path(foreign_model: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole ``.tflite`` that edgecnn did not build."""
+    path = tmp_path_factory.mktemp("foreign") / "foreign.tflite"
+    path.write_bytes(foreign_model)
+    return path

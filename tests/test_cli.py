@@ -1,0 +1,312 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgecnn import Bundle
+from edgecnn.cli import main
+from edgecnn.shapes import CLASSES
+
+MODEL = "model.tflite"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def document(result: Result) -> dict[str, Any]:
+    """The one JSON document on stdout: one line, and nothing else."""
+    assert result.stdout.count("\n") == 1
+    parsed: dict[str, Any] = json.loads(result.stdout)
+    assert parsed["schema"] == 1
+    return parsed
+
+
+def error(result: Result) -> dict[str, Any]:
+    parsed = document(result)
+    assert list(parsed) == ["schema", "error"]
+    assert list(parsed["error"]) == ["code", "message", "received", "accepted", "remedy"]
+    assert parsed["error"]["remedy"]
+    assert parsed["error"]["message"] in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    return dict(parsed["error"])
+
+
+@pytest.mark.parametrize("name", [None, *main.commands])
+def test_every_command_has_help_and_so_has_every_option(name: str | None) -> None:
+    command = main.commands[name] if name else main
+    result = run(*([name] if name else []), "--help")
+    assert result.exit_code == 0
+    assert max(len(line) for line in result.output.splitlines()) <= 80
+    assert command.help
+    for parameter in command.params:
+        assert parameter.param_type_name == "argument" or getattr(parameter, "help", None), parameter.name
+
+
+def test_the_five_commands() -> None:
+    assert sorted(main.commands) == ["bench", "build", "demo", "evaluate", "show"]
+
+
+class Call(Exception):
+    """Raised in place of the work, with what it was called with."""
+
+
+def called(monkeypatch: pytest.MonkeyPatch, place: str, *arguments: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """How the command calls the work."""
+    caught: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def record(*positional: Any, **named: Any) -> None:
+        caught.append((positional, named))
+        raise Call
+
+    monkeypatch.setattr(place, record)
+    run(*arguments)
+    assert len(caught) == 1
+    return caught[0]
+
+
+def test_bare_build_asks_for_the_default_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called(monkeypatch, "edgecnn.build.recipes.find", "build") == ((None,), {"data": None, "quick": False})
+
+
+def test_build_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = called(monkeypatch, "edgecnn.build.recipes.find", "build", "mine.py", "--data", "photos", "--quick")
+    assert call == (("mine.py",), {"data": Path("photos"), "quick": True})
+
+
+@pytest.mark.parametrize(
+    ("options", "out"),
+    [
+        ([], "artifacts/shapes"),
+        (["--quick"], "artifacts/shapes-quick"),
+        (["--out", "there"], "there"),
+        (["--data", "some/pets"], "artifacts/pets"),
+        (["--data", "some/pets", "--quick"], "artifacts/pets-quick"),
+    ],
+)
+def test_where_a_build_goes(monkeypatch: pytest.MonkeyPatch, options: list[str], out: str) -> None:
+    (recipe,), named = called(monkeypatch, "edgecnn.build.pipeline.run", "build", *options)
+    assert named["out"] == Path(out)
+    assert out in ("there", f"artifacts/{recipe.name}")
+
+
+def test_bench_has_its_defaults(monkeypatch: pytest.MonkeyPatch, bundle_path: Path, bundle: Bundle) -> None:
+    positional, named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path)
+    assert positional == (bundle,)
+    assert (named["threads"], named["runs"], named["target"]) == ((1,), 200, None)
+
+
+def test_bench_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    options = ("--threads", "1,2,4", "--runs", "9", "--target", "litert")
+    _, named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path, *options)
+    assert (named["threads"], named["runs"], named["target"]) == ((1, 2, 4), 9, "litert")
+
+
+def test_evaluate_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    (classifier, root), named = called(
+        monkeypatch,
+        "edgecnn.evaluation.evaluate_folder",
+        "evaluate",
+        bundle_path,
+        "photos",
+        "--split",
+        "all",
+        "--threads",
+        2,
+    )
+    assert (classifier.threads, root, named["split"]) == (2, Path("photos"), "all")
+
+
+def test_demo_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    options = ("--camera", "synthetic", "--frames", 3, "--pace", 2.5, "--threads", 2, "--view", "none")
+    (camera, classifier), named = called(monkeypatch, "edgecnn.device.run", "demo", bundle_path, *options)
+    assert (camera.name, classifier.threads) == ("synthetic", 2)
+    assert (named["frames"], named["pace"], named["on_answer"]) == (3, 2.5, None)
+
+
+def test_a_synthetic_demo_keeps_its_contract(bundle_path: Path) -> None:
+    result = run("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 5, "--json")
+    assert result.exit_code == 0, result.stderr
+    summary = document(result)
+    assert {"schema", "frames", "fps", "dropped", "phases", "runtime"} <= set(summary)
+    assert (summary["frames"], summary["dropped"]) == (5, 0)
+    assert list(summary["phases"]) == ["capture", "preprocess", "invoke", "postprocess"]
+    for stats in summary["phases"].values():
+        assert list(stats) == ["p50_ms", "p90_ms", "p99_ms"]
+
+
+def test_events_on_stdout_are_all_there_is_on_stdout(bundle_path: Path) -> None:
+    result = run("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 3, "--events", "-")
+    assert result.exit_code == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["number"] for event in events] == [0, 1, 2]
+    assert events[0]["predictions"][0]["label"] in CLASSES
+
+
+def test_bench_keeps_its_contract(bundle_path: Path) -> None:
+    result = run("bench", bundle_path, "--threads", "1,2", "--runs", 3, "--json")
+    assert result.exit_code == 0, result.stderr
+    figures = document(result)
+    assert set(figures) == {"schema", "model", "runtime", "runs", "cold_start_ms", "rss_mb", "host"}
+    assert figures["model"] == str(bundle_path)
+    names = ["threads", "n", "min_ms", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
+    assert [list(each) for each in figures["runs"]] == [names, names]
+    assert [(each["threads"], each["n"]) for each in figures["runs"]] == [(1, 3), (2, 3)]
+
+
+def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures: Any) -> None:
+    import cv2
+
+    for number, picture in enumerate(pictures):
+        (folder := tmp_path / "photos" / CLASSES[number % 9]).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    (tmp_path / "photos" / "star" / "notes.txt").write_text("no image")
+    result = run("evaluate", bundle_path, tmp_path / "photos", "--json")
+    assert result.exit_code == 0, result.stderr
+    figures = document(result)
+    assert {"schema", "accuracy", "n", "per_class"} <= set(figures)
+    assert figures["n"] == 18
+    assert set(figures["per_class"]) == set(CLASSES)
+    assert figures["per_class"]["star"].keys() == {"accuracy", "n"}
+    assert "notes.txt" in result.stderr
+
+
+def test_show_keeps_its_contract(bundle_path: Path, bundle: Bundle) -> None:
+    shown = document(run("show", bundle_path, "--json"))
+    assert shown["whole"] is True
+    assert shown["path"] == str(bundle_path)
+    assert shown["size_bytes"] == bundle_path.stat().st_size
+    assert shown["labels"] == list(CLASSES)
+    assert shown["manifest"] == bundle.manifest
+    assert shown["inputs"][0]["dtype"] == shown["outputs"][0]["dtype"] == "uint8"
+
+
+@pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
+def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_path: Path, pictures: Any) -> None:
+    import cv2
+
+    for index in range(9):
+        (tmp_path / "photos" / str(index)).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "photos" / str(index) / "1.png"), pictures[index])
+    options = {
+        "show": (),
+        "bench": ("--runs", 1),
+        "demo": ("--camera", "synthetic", "--view", "none", "--frames", 1),
+        "evaluate": (tmp_path / "photos",),
+    }[command]
+    result = run(command, foreign_path, *options)
+    assert result.exit_code == 0, result.stderr
+    said = result.stdout if command == "show" else result.stderr
+    assert command == "bench" or "names of its classes" in said
+
+
+@pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
+@pytest.mark.parametrize(("kind", "code", "name"), [("none", 2, "usage"), ("text", 6, "bundle"), ("cut", 6, "bundle")])
+def test_a_model_that_cannot_be_used(
+    command: str, kind: str, code: int, name: str, bundle_path: Path, tmp_path: Path
+) -> None:
+    contents = {"text": b"this is text, not a model", "cut": bundle_path.read_bytes()[:-100]}
+    if kind in contents:
+        (tmp_path / MODEL).write_bytes(contents[kind])
+    result = run(command, tmp_path / MODEL, *(["photos"] if command == "evaluate" else []), "--json")
+    assert result.exit_code == code
+    assert error(result)["code"] == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "name"),
+    [
+        (["demo", MODEL, "--camera", "/dev/video97"], 7, "device"),
+        (["demo", MODEL, "--camera", "no-such.mp4"], 7, "device"),
+        (["demo", MODEL, "--camera", "synthetic", "--view", "hologram"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--events", "-"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--target", "onnx"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--frames", "0"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--pace", "0"], 2, "usage"),
+        (["bench", MODEL, "--target", "onnx"], 2, "usage"),
+        (["bench", MODEL, "--threads", "1,x"], 2, "usage"),
+        (["bench", MODEL, "--threads", "²"], 2, "usage"),
+        (["bench", MODEL, "--threads", "0"], 2, "usage"),
+        (["bench", MODEL, "--runs", "0"], 2, "usage"),
+        (["bench"], 2, "usage"),
+        (["show", MODEL, "--target", "onnx"], 2, "usage"),
+        (["show", MODEL, "--colour"], 2, "usage"),
+        (["evaluate", MODEL, "nowhere"], 4, "data"),
+        (["build", "no-such-recipe"], 2, "usage"),
+        (["build", "--data", "nowhere"], 4, "data"),
+        (["build", "photos"], 4, "data"),
+        (["dance"], 2, "usage"),
+    ],
+)
+def test_every_refusal_has_its_exit_code_and_its_json(
+    arguments: list[str], code: int, name: str, bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*(bundle_path if argument == MODEL else argument for argument in arguments), "--json")
+    assert result.exit_code == code, result.output
+    assert error(result)["code"] == name
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_without_json_a_refusal_leaves_stdout_empty(tmp_path: Path) -> None:
+    result = run("show", tmp_path / MODEL)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Error: The model cannot be read." in result.stderr
+    assert "to do" in result.stderr
+
+
+def test_a_bug_of_ours_is_exit_code_1_with_its_traceback(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    def fail(path: Path) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Bundle, "read", fail)
+    result = run("show", bundle_path, "--json")
+    assert result.exit_code == 1
+    assert document(result)["error"]["code"] == "bug"
+    assert "Traceback" in result.stderr
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bundle, "read", interrupt)
+    result = run("show", bundle_path, "--json")
+    assert result.exit_code == 130
+    assert document(result)["error"]["code"] == "interrupted"
+
+
+@pytest.mark.parametrize("missing", ["filelock", "platformdirs", "tensorflow", "tf_keras"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\nfrom edgecnn.cli import main; main(['build', '--json'])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2, result.stderr
+    refusal = json.loads(result.stdout)["error"]
+    assert refusal["code"] == "missing-extra"
+    assert missing in refusal["message"]
+    assert "edgecnn[build]" in refusal["remedy"]
+
+
+def command_line(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgecnn", *map(str, arguments)]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("option", ["--json", "--target=litert"])
+def test_a_full_disk_under_stdout_is_7_and_no_bug(bundle_path: Path, option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = command_line("show", bundle_path, option, stdout=full)
+    assert result.returncode == 7, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "No space left" in result.stderr
+
+
+def test_nothing_of_the_interpreter_is_heard(bundle_path: Path) -> None:
+    result = command_line("bench", bundle_path, "--runs", 1, "--json", stdout=subprocess.PIPE)
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["schema"] == 1

@@ -1,0 +1,144 @@
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from edgecnn import Bundle, console
+from edgecnn.bench import bench
+from edgecnn.errors import DeviceError, UsageError
+
+LONG = "a class with a very long name that no table was made for " * 3
+ODD = "[red]odd[/] [/bold] 猫 " + "x" * 90
+PATH = "/home/someone/" + "a folder with a long name/" * 6 + "model.tflite"
+STATS = {"p50_ms": 12345.678, "p90_ms": 123456.789, "p99_ms": 1234567.891}
+
+
+def report() -> dict[str, Any]:
+    return {
+        "model": {"path": PATH, "size_bytes": 123_456_789, "gzip_bytes": 98_765_432},
+        "float": {"accuracy": 0.98, "size_bytes": 1_234_567_890, "gzip_bytes": 1_134_567_890, "p50_ms": 12345.67},
+        "ptq": {"accuracy": 0.9, "size_bytes": 123_456_789},
+        "int8": {"accuracy": 0.97, "agreement": 0.99, "sparsity": 0.7, "p50_ms": 1234.56, "method": "qat"},
+        "data": {"classes": [LONG, ODD], "test": 123_456},
+        "gates": [
+            {"name": "size_bytes", "limit": 123_456_789.0, "value": 123_456_789, "passed": True},
+            {"name": "p50_ms", "limit": 0.001234, "value": None, "passed": False},
+        ],
+    }
+
+
+def demo() -> dict[str, Any]:
+    phases = {"capture": STATS, "preprocess": STATS, "invoke": STATS, "postprocess": None}
+    truth = {"accuracy": 0.5, "n": 10}
+    return {"frames": 10**9, "dropped": 10**8, "fps": None, "runtime": "r" * 99, "phases": phases, "truth": truth}
+
+
+def evaluation() -> dict[str, Any]:
+    per_class = {LONG: {"accuracy": 0.5, "n": 10**6}, ODD: {"accuracy": 1.0, "n": 1}}
+    return {"per_class": per_class, "accuracy": 0.75, "n": 10**6, "split": "test"}
+
+
+def described(bundle: Bundle) -> dict[str, Any]:
+    keys = dict.fromkeys(("train", "sparsify", "quantize", "convert"), "0123456789abcdef" * 2)
+    versions = {"tensorflow-model-optimization": "0.8.0", "opencv-python-headless": None}
+    manifest = {
+        "name": ODD,
+        "accuracy": {"float": 0.9, "ptq": None},
+        "provenance": {"keys": keys, "versions": versions},
+    }
+    return {**bundle.describe(), "path": PATH, "labels": [LONG, ODD] * 30, "manifest": manifest, "unknown": [LONG]}
+
+
+def benched(bundle: Bundle) -> dict[str, Any]:
+    document = bench(bundle, threads=(1,), runs=1)
+    document["runs"] = [{"threads": 64, "n": 10**6, "min_ms": 12345.6789, "mean_ms": 123456.789, **STATS}]
+    document["host"] = {**document["host"], "board": "A Board With A Name " * 6}
+    return document
+
+
+def rendered(summary: RenderableType, width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False).print(summary)
+    return stream.getvalue()
+
+
+SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
+    "build": lambda bundle: console.build_summary(report()),
+    "bench": lambda bundle: console.bench_summary(benched(bundle)),
+    "demo": lambda bundle: console.demo_summary(demo()),
+    "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
+    "show": lambda bundle: console.show_summary(described(bundle)),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_fits_80_columns_and_cuts_nothing_off(name: str, bundle: Bundle) -> None:
+    text = rendered(SUMMARIES[name](bundle))
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+
+
+def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:
+    shown = rendered(console.show_summary(described(bundle)), width=400)
+    assert f"edgecnn, {ODD}" in shown
+    assert ODD in rendered(console.evaluation_summary(evaluation()), width=400)
+
+
+def test_the_figures_of_a_build_are_there() -> None:
+    text = rendered(console.build_summary(report()))
+    for figure in ("0.9800", "1,234,567,890", "98,765,432", "0.9900", "QAT", "123456 test images", "kept", "missed"):
+        assert figure in text
+    assert "None" not in text
+
+
+def test_a_build_without_a_ptq_baseline_has_no_row_for_it() -> None:
+    assert "ptq" not in rendered(console.build_summary({**report(), "ptq": None}))
+
+
+def test_json_is_one_line_on_stdout_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding in ("ascii", "latin-1", "utf-8"):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr("sys.stdout", stdout)
+        console.to_stdout({"label": "猫 \udcff"}, "", as_json=True)
+        text = stdout.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+        assert text.count("\n") == 1
+        assert json.loads(text) == {"label": "猫 \udcff"}
+
+
+def test_a_summary_is_printed_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding in ("ascii", "utf-8"):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr("sys.stdout", stdout)
+        console.to_stdout({}, console.evaluation_summary(evaluation() | {"split": "\udcff"}), as_json=False)
+        assert b"0.7500" in stdout.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_under_stdout_is_an_error_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)  # type: ignore[arg-type]
+    monkeypatch.setattr("sys.stdout", full)
+    with pytest.raises(DeviceError, match="stdout"):
+        console.to_stdout({}, "", as_json=True)
+
+
+def test_an_error_shows_its_four_parts_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_error(UsageError("It [failed].", received="[/x]", accepted=None, remedy="mend it"))
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert [line.split() for line in stderr.splitlines()] == [
+        ["Error:", "It", "[failed]."],
+        ["received", "[/x]"],
+        ["to", "do", "mend", "it"],
+    ]
+
+
+def test_progress_that_no_terminal_shows_is_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress() as progress:
+        for done in range(1, 101):
+            progress.update(done, 100, "working")
+        progress.say("[done] " + "x" * 100)
+    stdout, stderr = capsys.readouterr()
+    assert stdout == ""
+    assert stderr == "[done] " + "x" * 100 + "\n"

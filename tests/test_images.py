@@ -1,0 +1,225 @@
+import hashlib
+import os
+import struct
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgecnn.errors import DataError
+from edgecnn.images import SPLITS, SplitRule, UnreadableImage, class_folders, decode_image, read_image, split_digest
+from edgecnn.preprocess import Pixels
+
+
+def corners() -> Pixels:
+    """32x64, smooth, with a red top left and a blue bottom right."""
+    image = np.full((32, 64, 3), 128, np.uint8)
+    image[:16, :32], image[16:, 32:] = (220, 20, 20), (20, 20, 220)
+    return image
+
+
+def encoded(extension: str, image: Pixels | None = None, *options: int) -> bytes:
+    image = corners() if image is None else image
+    return cv2.imencode(extension, image[:, :, ::-1], options)[1].tobytes()
+
+
+def with_exif(jpeg: bytes, *, orientation: int = 1, thumbnail: bytes = b"") -> bytes:
+    """A JPEG with an EXIF segment behind its SOI marker."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0) + thumbnail
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+def digest(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def folder_of(root: Path, **classes: int) -> Path:
+    for name, count in classes.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            (root / name / f"{number}.png").write_bytes(encoded(".png"))
+    return root
+
+
+@pytest.mark.parametrize("extension", [".png", ".bmp", ".webp", ".tiff", ".jpg"])
+def test_formats_come_out_as_rgb(extension: str) -> None:
+    image = decode_image(encoded(extension))
+    assert image.shape == (32, 64, 3)
+    assert np.abs(image[8, 16].astype(int) - (220, 20, 20)).max() < 12
+
+
+def test_the_digest_is_that_of_the_files_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    image, found = read_image(tmp_path / "a.png")
+    assert np.array_equal(image, corners())
+    assert found == hashlib.sha256(encoded(".png")).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda image: image),
+        (2, lambda image: image[:, ::-1]),
+        (3, lambda image: image[::-1, ::-1]),
+        (6, lambda image: np.rot90(image, -1)),
+        (8, lambda image: np.rot90(image, 1)),
+    ],
+)
+def test_the_exif_orientation_is_honoured(orientation: int, upright: object) -> None:
+    image = decode_image(with_exif(encoded(".jpg"), orientation=orientation))
+    expected = upright(corners())  # type: ignore[operator]
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_an_image_that_was_cut_short_is_refused_at_every_length(extension: str, progressive: bool) -> None:
+    options = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1) if progressive and extension == ".jpg" else ()
+    data = encoded(extension, None, *options)
+    end = len(data) - (2 if extension == ".jpg" else 8)
+    for length in range(0, end, 7):
+        with pytest.raises(UnreadableImage):
+            decode_image(data[:length])
+    assert decode_image(data).shape == (32, 64, 3)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image() -> None:
+    data = with_exif(encoded(".jpg"), thumbnail=encoded(".jpg", corners()[::4, ::4]))
+    assert decode_image(data).shape == (32, 64, 3)
+    for length in range(0, len(data) - 2, 11):
+        with pytest.raises(UnreadableImage):
+            decode_image(data[:length])
+
+
+def test_a_jpeg_with_something_behind_it_is_whole() -> None:
+    """Phones append a film to a photo; its bytes may be anything."""
+    assert decode_image(encoded(".jpg") + b"film \xff\xda film").shape == (32, 64, 3)
+
+
+def test_a_jpeg_with_padding_and_restart_markers_is_whole() -> None:
+    data = encoded(".jpg", None, cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
+    assert decode_image(data[:2] + b"\xff\xff" + data[2:]).shape == (32, 64, 3)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"just text, renamed to .jpg\n" * 9, b"\xff\xd8", b"\x89PNG\r\n\x1a\n", bytes(999)]
+)
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableImage):
+        decode_image(data)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.full((8, 9, 3), 0x8140, np.uint16), 0x81),
+        (np.full((8, 9), 77, np.uint8), 77),
+        (np.full((8, 9, 4), (77, 77, 77, 9), np.uint8), 77),
+        (np.full((8, 9), 0x4D00, np.uint16), 0x4D),
+    ],
+    ids=["16 bit", "grey", "RGBA", "16 bit grey"],
+)
+def test_every_kind_of_png_becomes_8_bit_rgb(image: Pixels, expected: int) -> None:
+    made = decode_image(cv2.imencode(".png", image)[1].tobytes())
+    assert made.shape == (8, 9, 3)
+    assert made.dtype == np.uint8
+    assert (made == expected).all()
+
+
+def test_a_file_that_the_system_cannot_read_is_an_unreadable_image(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to("/proc/self/mem")  # a file, and reading its first byte is an error even for root
+    with pytest.raises(UnreadableImage, match="cannot be read"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_the_shares_come_out_about_right() -> None:
+    rule = SplitRule(validation=0.1, calibration=0.05, test=0.2)
+    counts = Counter(rule.split_of(digest(number)) for number in range(10_000))
+    expected = {"train": 6500, "validation": 1000, "calibration": 500, "test": 2000}
+    assert all(abs(counts[split] - expected[split]) < 150 for split in SPLITS), counts
+
+
+def test_an_images_split_is_a_matter_of_its_digest_alone() -> None:
+    assert SplitRule().split_of("0" * 64) == "test"
+    assert SplitRule().split_of("f" * 64) == "train"
+    places = {split: f"{int(place * 16**12):012x}" for split, place in zip(SPLITS, (0.31, 0.2, 0.27, 0.1), strict=True)}
+    assert {split: SplitRule().split_of(place) for split, place in places.items()} == {split: split for split in SPLITS}
+
+
+@pytest.mark.parametrize("shares", [(0, 0.1, 0.1), (0.1, -0.1, 0.1), (0.5, 0.3, 0.2), (0.9, 0.9, 0.9)])
+def test_shares_that_leave_nothing_are_refused(shares: tuple[float, float, float]) -> None:
+    rule = SplitRule(validation=shares[0], calibration=shares[1], test=shares[2])
+    assert len(rule.problems()) == 1
+    assert SplitRule().problems() == []
+
+
+def test_a_splits_digest_knows_its_content_and_not_its_order() -> None:
+    assert split_digest(["a", "b"]) == split_digest(["b", "a"])
+    assert split_digest(["a", "b"]) != split_digest(["a"])
+    assert split_digest(["a", "a"]) != split_digest(["a"])
+
+
+def test_class_folders_are_sorted_and_hidden_files_passed_over(tmp_path: Path) -> None:
+    folder_of(tmp_path, dog=1, cat=2)
+    (tmp_path / "cat" / "deeper").mkdir()
+    (tmp_path / "cat" / "deeper" / "3.png").write_bytes(b"")
+    (tmp_path / "cat" / ".DS_Store").write_bytes(b"")
+    (tmp_path / ".git").mkdir()
+    names, files = class_folders(tmp_path)
+    assert names == ("cat", "dog")
+    assert [(file.label, str(file.path.relative_to(tmp_path))) for file in files] == [
+        (0, "cat/0.png"),
+        (0, "cat/1.png"),
+        (0, "cat/deeper/3.png"),
+        (1, "dog/0.png"),
+    ]
+
+
+def refused(root: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        class_folders(root)
+    assert caught.value.exit_code == 4
+    assert str(root) in caught.value.message
+    return caught.value.message
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert "there is no such folder" in refused(tmp_path / "nowhere")
+    (tmp_path / "file").write_bytes(b"")
+    assert "there is no such folder" in refused(tmp_path / "file")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    assert "the folder is empty" in refused(tmp_path / "photos")
+
+
+def test_images_without_class_folders(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.png").write_bytes(encoded(".png"))
+    assert "holds no class folders" in refused(tmp_path / "photos")
+
+
+def test_one_class_only(tmp_path: Path) -> None:
+    assert "one class only, cat" in refused(folder_of(tmp_path / "photos", cat=3))
+
+
+def test_every_empty_class_is_named(tmp_path: Path) -> None:
+    message = refused(folder_of(tmp_path / "photos", cat=3, dog=0, fox=0))
+    assert "the folder dog is empty" in message
+    assert "the folder fox is empty" in message
+    assert "cat" not in message.replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "two\u2028lines", "two\x0clines", os.fsdecode(b"caf\xe9")])
+def test_a_name_that_a_labels_file_cannot_hold_is_refused_before_the_training(tmp_path: Path, name: str) -> None:
+    message = refused(folder_of(tmp_path / "photos", cat=1, **{name: 1}))
+    assert ascii(name) in message
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    assert "cannot be read" in refused(tmp_path / ("x" * 300))
