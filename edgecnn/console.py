@@ -58,12 +58,12 @@ class StderrProgress:
         self._total, self._line_due = 0, time.monotonic() + _LINE_EVERY_S
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        """``done`` steps of ``total`` are finished."""
+        """``done`` steps of ``total`` are finished; a total of 0 is one that is not known, and the bar only moves."""
         if total != self._total or done <= 1:
             self._total = total
-            self._bar.reset(self._task, total=total, visible=True)
-        self._bar.update(self._task, completed=done, total=total, description=note, visible=done < total)
-        if not self._console.is_terminal and time.monotonic() >= self._line_due:
+            self._bar.reset(self._task, total=total or None, visible=True)
+        self._bar.update(self._task, completed=done, description=note, visible=not total or done < total)
+        if total and not self._console.is_terminal and time.monotonic() >= self._line_due:
             self._line_due = time.monotonic() + _LINE_EVERY_S
             self._console.print(f"  {note} ({100 * done // total} %)", markup=False)
 

@@ -7,7 +7,7 @@ class Progress(Protocol):
     """What is told of the progress."""
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        """``done`` steps of ``total`` are finished."""
+        """``done`` steps of ``total`` are finished; a total of 0 is one that is not known."""
 
     def say(self, message: str) -> None:
         """A line that stays."""

@@ -13,12 +13,12 @@ from edgecnn.errors import UsageError
 def test_the_fields_and_the_counts(bundle_path: Path) -> None:
     rounds = []
     document = bench(
-        Bundle.read(bundle_path), threads=(1, 2), runs=7, on_run=lambda done, total: rounds.append((done, total))
+        Bundle.read(bundle_path), threads=(1, 2), runs=100, on_run=lambda done, total: rounds.append((done, total))
     )
     assert json.loads(json.dumps(document)) == document
     assert set(document) == {"runtime", "runs", "cold_start_ms", "rss_mb", "host"}
-    assert [(run["threads"], run["n"]) for run in document["runs"]] == [(1, 7), (2, 7)]
-    assert rounds == [(done, 7) for done in range(1, 8)]
+    assert [(run["threads"], run["n"]) for run in document["runs"]] == [(1, 100), (2, 100)]
+    assert rounds == [(64, 100), (100, 100)]
     for run in document["runs"]:
         assert 0 < run["min_ms"] <= run["p50_ms"] <= run["p90_ms"] <= run["p99_ms"]
     assert document["cold_start_ms"] > 0

@@ -29,6 +29,7 @@ class Convert:
         """Leaves the bare flatbuffer, and the logits of the Keras model that was converted on the test split."""
         from edgecnn.build import converter, fitting, models
 
+        context.progress.update(0, 0, "converting")
         model = models.load_model(context)
         weights = context.latest(QAT_WEIGHTS)
         if weights:

@@ -73,6 +73,7 @@ def _run(
     data.load(progress)
     context = Context(recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress)
     parent = history[-1] if history else None
+    progress.update(0, 0, stage.name)
     start = time.monotonic()
     made = stage.run(parent, context)
     seconds = round(time.monotonic() - start, 1)
