@@ -85,21 +85,7 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
     digests, left_out = _readable(files, progress)
     if left_out:
         progress.say(f"{len(left_out)} files are left out:" + "".join(f"\n  {path} ({why})" for path, why in left_out))
-    built_from_it = _built_from(bundle, digests.values())
-    if split == "test" and not built_from_it:
-        raise UsageError(
-            "The bundle was not built from this folder, so it has no test split here.",
-            received=str(root),
-            accepted="the folder that the bundle was built from, or --split all",
-            remedy="leave out --split: all images are measured",
-        )
-    chosen = list(digests)
-    if built_from_it and split != "all":
-        progress.say("The bundle was built from this folder: measuring its test split alone (--split all takes all).")
-        rule = _rule(bundle)
-        chosen = [file for file in chosen if rule.split_of(digests[file]) == "test"]
-    elif _splits(bundle) and not built_from_it:
-        progress.say("No split of this folder is one that the bundle was built from: measuring all images.")
+    measured, chosen = _choose(bundle, digests, split, progress)
     if not chosen:
         raise DataError(
             f"There is no image to measure with in {root}.",
@@ -118,11 +104,33 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
         "schema": 1,
         "accuracy": result.accuracy,
         "n": len(chosen),
-        "split": "test" if built_from_it and split != "all" else "all",
+        "split": measured,
         "per_class": result.per_class(),
         "left_out": [{"path": path, "reason": why} for path, why in left_out],
         "runtime": classifier.runtime,
     }
+
+
+def _choose(
+    bundle: Bundle, digests: dict[ImageFile, str], split: str | None, progress: Progress
+) -> tuple[str, list[ImageFile]]:
+    """The split that is measured, and its images: of the folder that the bundle was built from the test split alone."""
+    if not _built_from(bundle, digests.values()):
+        if split == "test":
+            raise UsageError(
+                "The bundle was not built from this folder, so it has no test split here.",
+                received="--split test",
+                accepted="the folder that the bundle was built from, or --split all",
+                remedy="leave out --split: all images are measured",
+            )
+        if _splits(bundle) and split is None:
+            progress.say("No split of this folder is one that the bundle was built from: measuring all images.")
+        return "all", list(digests)
+    if split == "all":
+        return "all", list(digests)
+    progress.say("The bundle was built from this folder: measuring its test split alone (--split all takes all).")
+    rule = _rule(bundle)
+    return "test", [file for file, digest in digests.items() if rule.split_of(digest) == "test"]
 
 
 def _classes(names: tuple[str, ...], bundle: Bundle) -> dict[int, int]:

@@ -68,15 +68,14 @@ def _quantized(converter: Any) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    failure: Exception | None = None
-    with silenced() as caught:
-        try:
+    try:
+        with silenced() as caught:
             return bytes(converter.convert())
-        except Exception as error:  # the converter raises whatever MLIR gave it
-            failure = error
-    raise ModelError(
-        "The model cannot be converted to TFLite.",
-        received=str(failure).strip().splitlines()[-1] if str(failure).strip() else type(failure).__name__,
-        accepted="layers that TFLite has int8 kernels for",
-        remedy="replace the layer that is named here:\n" + "\n".join(caught.text.splitlines()[-12:]),
-    ) from failure
+    except Exception as error:  # the converter raises whatever MLIR gave it
+        reason = str(error).strip() or type(error).__name__
+        raise ModelError(
+            "The model cannot be converted to TFLite.",
+            received=reason.splitlines()[-1],
+            accepted="layers that TFLite has int8 kernels for",
+            remedy="replace the layer that is named here:\n" + "\n".join(caught.text.splitlines()[-12:]),
+        ) from error
