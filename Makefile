@@ -1,9 +1,12 @@
 # Everything happens in .venv, which is made here. PYTHON=python3.12 chooses another interpreter.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3.10 python3) python3)
+# The first that runs and is of a version that TensorFlow has wheels for; 3.11 is the one that CI tests.
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.10 python3; do \
+	$$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 READY := .venv/.ready
-LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-emit-find-links pyproject.toml
+LOCK := uv --no-config pip compile --upgrade --quiet --universal --python-version 3.10 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 SHAPES := artifacts/shapes/shapes.tflite
 
 .PHONY: help quickstart test proof lock
@@ -38,7 +41,7 @@ lock:
 		-o requirements/tflite-runtime.lock
 
 $(READY): requirements/universal.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
 		{ echo "edgecnn builds with Python 3.10 to 3.13; say which: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/universal.lock

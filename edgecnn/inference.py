@@ -35,6 +35,7 @@ class Classifier:
 
     Attributes:
         runtime: the interpreter in use, and its version.
+        labels: one name a class.
 
     Raises:
         BundleError: the model is not a classifier of one image, or the interpreter refuses it.
@@ -51,6 +52,7 @@ class Classifier:
         reference: bool = False,
     ) -> None:
         self.bundle = bundle
+        self.labels = bundle.labels
         self.threads = threads or default_threads()
         self._session = targets.choose(target).load(bundle.model, threads=self.threads, reference=reference)
         self.runtime = self._session.runtime

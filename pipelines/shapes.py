@@ -3,6 +3,9 @@
     edgecnn build            (or: edgecnn build shapes)
 
 A residual network learns 13,500 pictures of 96x96 pixels, is pruned to 65 % zeros, trained quantization-aware, proved.
+
+To expect (2 cores of an AMD EPYC, x86-64, November 2026): 3 to 4 minutes; accuracy of the int8 file 0.986 and of the
+float one 0.987; 194 kB (100 kB gzipped) against 712 kB (658 kB); p50 of 0.085 ms against 0.223 ms, one thread.
 """
 
 from edgecnn.build import (

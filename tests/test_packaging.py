@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 
 import edgecnn
 
-LOCKS = sorted(Path(__file__).parent.parent.joinpath("requirements").glob("*.lock"))
+ROOT = Path(__file__).parent.parent
+LOCKS = sorted(ROOT.joinpath("requirements").glob("*.lock"))
 
 
 def pinned(lock: Path) -> list[Requirement]:
@@ -34,15 +35,22 @@ def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
         assert "--hash=sha256:" in entry
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
-def test_what_is_declared_admits_what_is_locked(lock: Path) -> None:
-    declared = [Requirement(text) for text in requires("edgecnn") or []]
-    locked = {(pin.name.lower(), str(pin.specifier).removeprefix("==")) for pin in pinned(lock)}
-    for requirement in declared:
-        versions = [number for name, number in locked if name == requirement.name.lower()]
-        assert all(requirement.specifier.contains(number) for number in versions), requirement
-        if requirement.marker is None:
-            assert versions, f"{requirement.name} is in no lock"
+@pytest.mark.parametrize(
+    ("stem", "python", "extras"),
+    [("universal", python, ("build", "dev")) for python in ("3.10", "3.11", "3.12", "3.13")]
+    + [("tflite-runtime", python, ("tflite-runtime",)) for python in ("3.10", "3.11")],
+)
+def test_what_is_declared_admits_what_is_locked(stem: str, python: str, extras: tuple[str, ...]) -> None:
+    here = {"python_version": python, "python_full_version": f"{python}.1", "sys_platform": "linux"}
+    locked = {
+        pin.name: str(pin.specifier).removeprefix("==")
+        for pin in pinned(ROOT / "requirements" / f"{stem}.lock")
+        if pin.marker is None or pin.marker.evaluate(here)
+    }
+    for requirement in (Requirement(text) for text in requires("edgecnn") or []):
+        if requirement.marker is None or any(requirement.marker.evaluate({**here, "extra": name}) for name in extras):
+            assert requirement.name in locked, f"{requirement.name} is not in {stem}.lock for {python}"
+            assert requirement.specifier.contains(locked[requirement.name]), f"{requirement} for {python}"
 
 
 def test_the_device_side_needs_no_tensorflow() -> None:

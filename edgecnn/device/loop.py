@@ -24,6 +24,7 @@ class FrameClassifier(Protocol):
 
     runtime: str
     threads: int
+    labels: tuple[str, ...]
 
     def preprocess(self, frame: Pixels) -> NDArray[Any]:
         """The input tensor for a frame."""
@@ -48,7 +49,8 @@ class Summary:
         fps: (frames - 1) / (last answer - first answer); None for fewer than two frames.
         phases: statistics by phase, over the last `KEPT_FRAMES` frames; None where no frame was answered.
         left_out: the files that could not be read, each with its reason.
-        truth: the share of frames whose best label is the true one, and their number; None where it is not known.
+        truth: the share of frames whose best label is the true one, and their number; None where it is not known,
+            or no class of the model's.
     """
 
     frames: int
@@ -121,7 +123,7 @@ def run(
                 if frame is None:
                     break
                 answer = _answer(frame, classifier, dropped=source.dropped)
-                tally.add(answer)
+                tally.add(answer, knows=answer.frame.truth in classifier.labels)
                 if on_answer is not None:
                     on_answer(answer)
                 view.show(answer)
@@ -151,13 +153,14 @@ class _Tally:
         self._first_ns = self._last_ns = 0
         self._known = self._right = 0
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, *, knows: bool) -> None:
+        """``knows``: whether the frame's truth is known, and a class of the model's."""
         if not self.frames:
             self._first_ns = answer.answered_ns
         self._last_ns = answer.answered_ns
         self._ring[self.frames % KEPT_FRAMES] = answer.phases_ns
         self.frames += 1
-        if answer.frame.truth is not None:
+        if knows:
             self._known += 1
             self._right += answer.predictions[0].label == answer.frame.truth
 

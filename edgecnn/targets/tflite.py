@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import BundleError
+from edgecnn.errors import BundleError, UsageError
 from edgecnn.silence import silenced
 from edgecnn.targets.session import Array, TensorInfo
 
@@ -29,8 +29,17 @@ class TfliteTarget:
 
         Raises:
             BundleError: the interpreter refuses the model.
+            UsageError: the package is there and broken.
         """
-        module = importlib.import_module(self.module)
+        try:
+            module = importlib.import_module(self.module)
+        except (ImportError, AttributeError, SystemError) as error:
+            raise UsageError(
+                f"{self.package} is installed, and cannot be imported.",
+                received=str(error),
+                accepted="for tflite-runtime: numpy below 2",
+                remedy="pip install 'edgecnn[tflite-runtime]' again, or choose another --target",
+            ) from error
         resolver = module.OpResolverType.BUILTIN_REF if reference else module.OpResolverType.AUTO
         try:
             with silenced():  # it says on stderr which delegate it made, and an error's text is in the exception

@@ -25,6 +25,7 @@ class NumberClassifier:
 
     runtime = "arithmetic 1.0"
     threads = 1
+    labels = tuple(str(number) for number in range(32))
 
     def __init__(self) -> None:
         self._number = 0
