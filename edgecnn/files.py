@@ -44,6 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
+            with beside.open("rb") as written:
+                os.fsync(written.fileno())  # else a power cut may leave the new name with nothing behind it
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)

@@ -69,11 +69,11 @@ class Cache:
         return folder
 
     def keep(self, artifact: Artifact) -> Artifact:
-        """Turn the workspace of a finished stage into its artifact; nothing but the artifact's files stays."""
+        """Turn the workspace of a finished stage into its artifact; nothing but the artifact's files stays.
+
+        Checkpoints go last: a kill at any moment before leaves them for the next run.
+        """
         workspace, folder = self.workspace(artifact.key), self.root / artifact.key
-        for path in workspace.iterdir():
-            if path not in artifact.files.values():
-                path.unlink()
         facts = {
             "kind": artifact.kind,
             "sizes": {name: path.stat().st_size for name, path in artifact.files.items()},
@@ -88,4 +88,7 @@ class Cache:
                     path.unlink()
                 folder.rmdir()
             workspace.rename(folder)
+            for path in folder.iterdir():
+                if path.name not in (*artifact.files, _FACTS):
+                    path.unlink()
         return replace(artifact, files={name: folder / name for name in artifact.files})
