@@ -123,11 +123,11 @@ def demo_summary(document: dict[str, Any]) -> RenderableType:
     """A demo's end as one table."""
     table = Table("phase", "p50 ms", "p90 ms", "p99 ms", box=None, header_style="dim")
     for phase, stats in document["phases"].items():
-        table.add_row(
-            phase, *("-" if stats is None else f"{stats[name]:.3f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
-        )
+        table.add_row(phase, *("-" if value is None else f"{value:.3f}" for value in stats.values()))
     fps = "-" if document["fps"] is None else f"{document['fps']:.1f}"
     facts = f"{document['frames']} frames answered, {document['dropped']} dropped, {fps} FPS, {document['runtime']}"
+    if document["left_out"]:
+        facts += "\nleft out: " + "\n          ".join(document["left_out"])
     if document["truth"] is not None:
         facts += f"\naccuracy against the scene's truth {document['truth']['accuracy']:.4f}"
     return Group(table, Text(facts))

@@ -31,9 +31,18 @@ def report() -> dict[str, Any]:
 
 
 def demo() -> dict[str, Any]:
-    phases = {"capture": STATS, "preprocess": STATS, "invoke": STATS, "postprocess": None}
+    stats = {name: STATS[name] for name in ("p50_ms", "p90_ms", "p99_ms")}
+    phases = {"capture": stats, "preprocess": stats, "invoke": stats, "postprocess": dict.fromkeys(stats)}
     truth = {"accuracy": 0.5, "n": 10}
-    return {"frames": 10**9, "dropped": 10**8, "fps": None, "runtime": "r" * 99, "phases": phases, "truth": truth}
+    return {
+        "frames": 10**9,
+        "dropped": 10**8,
+        "fps": None,
+        "runtime": "r" * 99,
+        "phases": phases,
+        "truth": truth,
+        "left_out": ["a/x.jpg: empty"],
+    }
 
 
 def evaluation() -> dict[str, Any]:
