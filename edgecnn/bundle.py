@@ -45,8 +45,8 @@ class Bundle:
         input: the image it takes; None for a foreign file that takes none.
         labels: one name a class, in the order of its scores.
         manifest: what the build knows about it, as JSON; None for a ``.tflite`` that edgecnn did not build.
-        normalization: (mean, std) of a float input, each one number or one a channel; ours is in the input's scale
-            and zero point.
+        normalization: (mean, std) of a float input, each one number or one a channel; None takes the input's zero
+            point and scale.
         unknown: what a foreign file does not say, and what is assumed instead.
         appended: what stands behind the model in a foreign file, kept as it is.
     """
@@ -55,7 +55,7 @@ class Bundle:
     input: InputSpec | None
     labels: tuple[str, ...]
     manifest: dict[str, Any] | None
-    normalization: Normalization = ((float(InputSpec.zero_point),), (1 / InputSpec.scale,))
+    normalization: Normalization | None = None
     unknown: tuple[str, ...] = ()
     appended: bytes = b""
 

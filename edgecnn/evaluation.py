@@ -115,7 +115,7 @@ def _choose(
     bundle: Bundle, digests: dict[ImageFile, str], split: str | None, progress: Progress
 ) -> tuple[str, list[ImageFile]]:
     """The split that is measured, and its images: of the folder that the bundle was built from the test split alone."""
-    if not _built_from(bundle, digests.values()):
+    if not _built_from(bundle, digests):
         if split == "test":
             raise UsageError(
                 "The bundle was not built from this folder, so it has no test split here.",
@@ -130,7 +130,7 @@ def _choose(
         return "all", list(digests)
     progress.say("The bundle was built from this folder: measuring its test split alone (--split all takes all).")
     rule = _rule(bundle)
-    return "test", [file for file, digest in digests.items() if rule.split_of(digest) == "test"]
+    return "test", [file for file, digest in digests.items() if rule.split_of(digest, file.given) == "test"]
 
 
 def _classes(names: tuple[str, ...], bundle: Bundle) -> dict[int, int]:
@@ -168,10 +168,12 @@ def _splits(bundle: Bundle) -> dict[str, Any]:
     return splits
 
 
-def _built_from(bundle: Bundle, digests: Iterable[str]) -> bool:
+def _built_from(bundle: Bundle, digests: dict[ImageFile, str]) -> bool:
     """Whether any split of these images is that of the build: an image that was added changes one split alone."""
     if not _splits(bundle):
         return False
-    rule, digests = _rule(bundle), list(digests)
-    known = _splits(bundle)["digests"]
-    return any(known[split] == split_digest(d for d in digests if rule.split_of(d) == split) for split in SPLITS)
+    rule, known = _rule(bundle), _splits(bundle)["digests"]
+    members: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for file, digest in digests.items():
+        members[rule.split_of(digest, file.given)].append(digest)
+    return any(known[split] == split_digest(members[split]) for split in SPLITS)

@@ -7,7 +7,7 @@ image never straddle two splits, and adding an image moves no other.
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -28,10 +28,17 @@ class UnreadableImage(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """A file in a folder of classes; ``label`` indexes the sorted names of the classes."""
+    """A file in a folder of classes.
+
+    Attributes:
+        path: of the file.
+        label: index into the sorted names of the classes.
+        given: ``train``, ``validation`` or ``test``, where the folder says to which split the file belongs.
+    """
 
     path: Path
     label: int
+    given: Split | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +56,15 @@ class SplitRule:
             return [f"the splits are positive shares that leave some images to train with, not {shares}"]
         return []
 
-    def split_of(self, digest: str) -> Split:
-        """The split of an image, from the hexadecimal SHA-256 of its bytes."""
+    def beside(self, given: Iterable[Split | None]) -> "SplitRule":
+        """The rule for images of which some have a split that was given: none is moved into such a split."""
+        taken: dict[str, Any] = {split: 0.0 for split in ("validation", "test") if split in given}
+        return replace(self, **taken)
+
+    def split_of(self, digest: str, given: Split | None = None) -> Split:
+        """The split of an image, from the hexadecimal SHA-256 of its bytes; one that was given stays, but for train."""
+        if given not in (None, "train"):
+            return given
         place = int(digest[:12], 16) / 16**12
         for split, share in (("test", self.test), ("validation", self.validation), ("calibration", self.calibration)):
             if place < share:
@@ -68,12 +82,47 @@ def split_digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
+_GIVEN: dict[str, Split] = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
 def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     """The classes below a folder, and every file that might be an image, sorted. Hidden files are passed over.
 
+    A folder of ``train`` and ``test``, and perhaps ``val`` or ``validation``, holds class folders in each of them.
+
     Raises:
-        DataError: there is no such folder, or no two classes with files in them.
+        DataError: there is no such folder, or no two classes with files in them, or not the same ones in each split.
     """
+    given = _given_splits(root)
+    if not given:
+        return _class_folders(root)
+    parts = {split: _class_folders(root / folder) for folder, split in given.items()}
+    labels = parts["train"][0]
+    if strangers := [split for split, (names, _) in parts.items() if names != labels]:
+        raise DataError(
+            f"The splits of {root} do not have the same classes.",
+            received="; ".join(f"{split}: {', '.join(parts[split][0])}" for split in ("train", *strangers)),
+            accepted="the same class folders in every split",
+            remedy="rename the folders, or add what is missing",
+        )
+    return labels, tuple(replace(file, given=split) for split, (_, files) in parts.items() for file in files)
+
+
+def _given_splits(root: Path) -> dict[str, Split]:
+    """Folders that are splits, by name; none where the folders below are classes."""
+    try:
+        visible = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+        if not {"train", "test"} <= visible <= set(_GIVEN) or {"val", "validation"} <= visible:
+            return {}
+        inside = [path for name in visible for path in (root / name).iterdir()]
+    except OSError:
+        return {}  # what is wrong is said when its classes are looked for
+    if not any(path.is_dir() for path in inside):
+        return {}  # photographs of trains and of tests
+    return {name: _GIVEN[name] for name in sorted(visible)}
+
+
+def _class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     problems = []
     folders: list[Path] = []
     inside: dict[Path, list[Path]] = {}

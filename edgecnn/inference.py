@@ -68,7 +68,8 @@ class Classifier:
             )
         self._spec = bundle.input
         self._input, self._output = inputs[0], outputs[0]
-        self._mean, self._std = (np.array(values, np.float32) for values in bundle.normalization)
+        mean_and_std = bundle.normalization or ((self._spec.zero_point,), (1 / self._spec.scale,))
+        self._mean, self._std = (np.array(values, np.float32) for values in mean_and_std)
 
     def __enter__(self) -> "Classifier":
         return self

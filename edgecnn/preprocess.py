@@ -6,7 +6,7 @@ that a pixel *is* its quantized value.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -18,19 +18,24 @@ Resize = Literal["stretch", "center_crop"]
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """What a network takes: size in pixels, channels (3: RGB, 1: grey), and how a frame is brought to that size.
+    """What a network takes.
 
-    ``stretch`` ignores the aspect ratio, as MediaPipe's image classifier does; ``center_crop`` cuts the largest
-    centred rectangle of the network's aspect ratio first.
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        channels: 3: RGB, 1: grey.
+        resize: how a frame is brought to that size: ``stretch`` ignores the aspect ratio, as MediaPipe's image
+            classifier does; ``center_crop`` cuts the largest centred rectangle of the network's aspect ratio first.
+        scale: the network sees (pixel - zero_point) * scale; networks that edgecnn trains see [-1, 127/128].
+        zero_point: the pixel that it sees as 0.
     """
 
     height: int
     width: int
     channels: Literal[1, 3] = 3
     resize: Resize = "stretch"
-
-    scale: ClassVar[float] = 1 / 128
-    zero_point: ClassVar[int] = 128
+    scale: float = 1 / 128
+    zero_point: int = 128
 
     def problems(self) -> list[str]:
         """What is wrong with it, one sentence each."""
@@ -41,6 +46,8 @@ class InputSpec:
             problems.append(f"input channels are 1 or 3, not {self.channels}")
         if self.resize not in ("stretch", "center_crop"):
             problems.append(f"input resize is 'stretch' or 'center_crop', not {self.resize!r}")
+        if not (self.scale > 0 and 0 <= self.zero_point <= 255):
+            problems.append(f"input scale is positive and its zero point a pixel, not {self.scale}, {self.zero_point}")
         return problems
 
     @property
@@ -67,15 +74,13 @@ class InputSpec:
             return cast(Pixels, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))[:, :, np.newaxis]
         return frame
 
-    @classmethod
-    def dequantize(cls, pixels: Pixels) -> NDArray[np.float32]:
-        """What the network sees in training: float32 in [-1, 127/128], (pixel - zero point) * scale, exact."""
-        return (pixels.astype(np.float32) - np.float32(cls.zero_point)) * np.float32(cls.scale)
+    def dequantize(self, pixels: Pixels) -> NDArray[np.float32]:
+        """What the network sees in training: float32, (pixel - zero point) * scale; exact in [-1, 127/128]."""
+        return (pixels.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
-    @classmethod
-    def range(cls) -> tuple[float, float]:
-        """What the darkest and the brightest pixel become: (-1, 127/128)."""
-        return (0 - cls.zero_point) * cls.scale, (255 - cls.zero_point) * cls.scale
+    def range(self) -> tuple[float, float]:
+        """What the darkest and the brightest pixel become, such as (-1, 127/128)."""
+        return (0 - self.zero_point) * self.scale, (255 - self.zero_point) * self.scale
 
     def as_json(self) -> dict[str, Any]:
         """The fields, for the manifest."""

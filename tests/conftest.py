@@ -81,7 +81,7 @@ def int8_model(float_model: Any, pictures: Pixels) -> bytes:
     """It in int8, as the converter wrote it: a bare flatbuffer, uint8 in and out."""
     from edgecnn.build import converter
 
-    return converter.ptq_file(float_model, pictures)
+    return converter.ptq_file(float_model, SPEC, pictures)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from edgecnn.errors import BundleError, UsageError
 from edgecnn.preprocess import Pixels
 from edgecnn.shapes import CLASSES
 
+SPEC = InputSpec(height=96, width=96)
 STEP = 1 / 256  # of a score
 
 
@@ -33,9 +34,9 @@ def convert_with(float_model: Any, pictures: Pixels) -> Callable[[str], bytes]:
 
         def representative() -> Any:
             for number, picture in enumerate(pictures):
-                image = InputSpec.dequantize(picture[np.newaxis])
+                image = SPEC.dequantize(picture[np.newaxis])
                 if number == 0:
-                    image.flat[:2] = InputSpec.range()
+                    image.flat[:2] = SPEC.range()
                 yield [image]
 
         made = converter._converter(float_model)
@@ -89,7 +90,7 @@ def test_a_frame_of_any_size_is_resized_as_the_bundle_says(bundle: Bundle, pictu
 def test_the_quantized_file_answers_as_keras_does(bundle: Bundle, float_model: Any, pictures: Pixels) -> None:
     from edgecnn.build.keras import tf
 
-    truth = tf.nn.softmax(float_model(InputSpec.dequantize(pictures), training=False)).numpy()
+    truth = tf.nn.softmax(float_model(SPEC.dequantize(pictures), training=False)).numpy()
     assert np.abs(scores_of(bundle, pictures) - truth).max() < 0.05
 
 
@@ -108,7 +109,7 @@ def test_a_float_model_is_given_what_its_normalization_says(
     from edgecnn.build.keras import tf
 
     float_bundle = replace(bundle, model=foreign_model)
-    truth = tf.nn.softmax(float_model(InputSpec.dequantize(pictures), training=False)).numpy()
+    truth = tf.nn.softmax(float_model(SPEC.dequantize(pictures), training=False)).numpy()
     assert np.abs(scores_of(float_bundle, pictures) - truth).max() < 1e-4
     by_channel = replace(float_bundle, normalization=((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)))
     with Classifier(by_channel) as classifier:

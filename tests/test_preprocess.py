@@ -5,6 +5,8 @@ import pytest
 from edgecnn import InputSpec
 from edgecnn.preprocess import Pixels
 
+SPEC = InputSpec(height=24, width=24)
+
 
 def picture(height: int, width: int) -> Pixels:
     return np.random.default_rng((height, width)).integers(0, 256, (height, width, 3), np.uint8)
@@ -72,12 +74,12 @@ def test_the_frame_itself_is_not_changed() -> None:
 
 def test_every_pixel_is_its_quantized_value() -> None:
     pixels = np.arange(256, dtype=np.uint8)
-    seen = InputSpec.dequantize(pixels)
+    seen = SPEC.dequantize(pixels)
     assert seen.dtype == np.float32
     assert seen.tolist() == [(pixel - 128) / 128 for pixel in range(256)]
-    back = np.round(seen / InputSpec.scale) + InputSpec.zero_point
+    back = np.round(seen / SPEC.scale) + SPEC.zero_point
     assert np.array_equal(back, pixels)
-    assert InputSpec.range() == (seen[0], seen[-1])
+    assert SPEC.range() == (seen[0], seen[-1])
 
 
 def test_it_survives_json() -> None:

@@ -60,6 +60,32 @@ class Affine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Crop:
+    """A shift by whole pixels, as a random crop of the image with a border; the border mirrors what is next to it.
+
+    Attributes:
+        border: width of the border in pixels, the largest shift either way.
+    """
+
+    border: int
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return [f"Crop takes a border of at least 1 pixel, not {self.border}"] if self.border < 1 else []
+
+    def apply(self, images: Any, seed: Any) -> Any:
+        """See `edgecnn.build.recipe.Augmentation`."""
+        from edgecnn.build.keras import tf
+
+        count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+        corners = tf.random.stateless_uniform([2, count, 1], seed, 0, 2 * self.border + 1, tf.int32)
+        border = [self.border, self.border]
+        padded = tf.pad(images, [[0, 0], border, border, [0, 0]], "REFLECT")
+        rows = tf.gather(padded, corners[0] + tf.range(height), axis=1, batch_dims=1)
+        return tf.gather(rows, corners[1] + tf.range(width), axis=2, batch_dims=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flip:
     """Half of the images are mirrored left to right. Not for classes that a mirror changes."""
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil, log
@@ -46,6 +46,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def sample(self, count: int) -> "Images":
+        """So many of them, spread over all, for they are sorted by class."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
+        digests = tuple(self.digests[index] for index in chosen)
+        return Images(pixels=self.pixels[chosen], labels=self.labels[chosen], digests=digests)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +106,8 @@ class Dataset:
             problems.append("there is no calibration image")
         if problems:
             counts = sum((Counter(images.labels.tolist()) for images in loaded.splits.values()), Counter[int]())
-            needed = ceil(log(0.01) / log(1 - min(self.rule.validation, self.rule.test)))
+            shares = [share for share in (self.rule.validation, self.rule.test) if share] or [self.rule.calibration]
+            needed = ceil(log(0.01) / log(1 - min(shares)))
             raise DataError(
                 f"The data cannot be split: {'; '.join(problems)}.",
                 received=", ".join(f"{label}: {counts[index]}" for index, label in enumerate(self.labels)),
@@ -113,6 +120,10 @@ class Dataset:
 class Source(Protocol):
     """Where images come from: a frozen dataclass of settings."""
 
+    @property
+    def rule(self) -> SplitRule:
+        """The shares of the splits."""
+
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
 
@@ -122,7 +133,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder with one folder a class; any image format that OpenCV reads.
+    """A folder with one folder a class, or with such folders in ``train``, ``test`` and perhaps ``val``.
+
+    Any image format that OpenCV reads. Where the user gave splits, the test split is that of the folder, and what is
+    missing is taken from ``train``, whose copies of held-out images are left out.
 
     Attributes:
         path: the folder; the names of its folders, sorted, are the classes.
@@ -147,7 +161,12 @@ class Folder:
             found = zip(pool.map(_file_digest, files), files, strict=True)
         # By content, not by name: the order decides the training, and the key knows the content alone.
         digests, files = zip(*sorted(found, key=lambda each: (each[1].label, each[0])), strict=True)
-        content = [(labels[file.label], digest) for file, digest in zip(files, digests, strict=True)]
+        given = tuple(file.given for file in files)
+        rule = self.rule.beside(given)
+        content = [
+            (labels[file.label], digest, *([file.given] if file.given else []))
+            for file, digest in zip(files, digests, strict=True)
+        ]
 
         def read(index: int) -> tuple[Pixels | None, str, str]:
             try:
@@ -157,22 +176,32 @@ class Folder:
             return spec.apply(frame), digest, ""
 
         def load(progress: Progress) -> Loaded:
-            images, truth, kept, left_out = [], [], [], []
-            for index, (pixels, digest, reason) in enumerate(
-                _in_parallel(read, len(files), progress, "reading images")
+            owner = {  # of copies the one furthest from training stays
+                digest: file.given
+                for split in ("train", "validation", "test")
+                for digest, file in zip(digests, files, strict=True)
+                if file.given == split
+            }
+            images, truth, kept, fixed, left_out = [], [], [], [], []
+            for file, (pixels, digest, reason) in zip(
+                files, in_parallel(read, len(files), progress, "reading images"), strict=True
             ):
+                if pixels is not None and file.given != owner.get(digest):
+                    pixels, reason = None, f"a copy of it is in {owner[digest]}"
                 if pixels is None:
-                    left_out.append((str(files[index].path), reason))
+                    left_out.append((str(file.path), reason))
                     continue
                 images.append(pixels)
-                truth.append(files[index].label)
+                truth.append(file.label)
                 kept.append(digest)
+                fixed.append(file.given)
             left_out.sort()
             if left_out:
                 progress.say(f"{len(left_out)} files are left out:{_listed(left_out)}")
-            return Loaded(splits=_split(images, truth, kept, self.rule, spec), left_out=tuple(left_out))
+            splits = split_images(images, truth, kept, rule, spec, fixed)
+            return Loaded(splits=splits, left_out=tuple(left_out))
 
-        return Dataset(labels=labels, digest=_digest(self.rule, content), rule=self.rule, _load=load)
+        return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,13 +235,13 @@ class Shapes:
 
         def load(progress: Progress) -> Loaded:
             count = classes * self.images_per_class
-            images = list(_in_parallel(render, count, progress, "drawing shapes"))
+            images = list(in_parallel(render, count, progress, "drawing shapes"))
             digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
             truth = [index % classes for index in range(count)]
-            return Loaded(splits=_split(images, truth, digests, self.rule, spec))
+            return Loaded(splits=split_images(images, truth, digests, self.rule, spec))
 
         renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
-        digest = _digest(self.rule, [renderer, self.images_per_class, self.seed])
+        digest = content_digest(self.rule, [renderer, self.images_per_class, self.seed])
         return Dataset(labels=shapes.CLASSES, digest=digest, rule=self.rule, _load=load)
 
 
@@ -229,16 +258,23 @@ def _file_digest(file: ImageFile) -> str:
         return ""
 
 
-def _digest(rule: SplitRule, content: object) -> str:
+def content_digest(rule: SplitRule, content: object) -> str:
+    """One digest for a data set: its rule, and JSON of all that decides its images."""
     return hashlib.sha256(json.dumps([rule.as_json(), content]).encode()).hexdigest()
 
 
-def _split(
-    images: list[Pixels], labels: list[int], digests: list[str], rule: SplitRule, spec: InputSpec
+def split_images(
+    images: Sequence[Pixels],
+    labels: Sequence[int],
+    digests: Sequence[str],
+    rule: SplitRule,
+    spec: InputSpec,
+    given: Sequence[Split | None] | None = None,
 ) -> dict[Split, Images]:
+    """Images, each with its class, its digest and perhaps the split that was given for it, by split."""
     members: dict[Split, list[int]] = {split: [] for split in SPLITS}
-    for index, digest in enumerate(digests):
-        members[rule.split_of(digest)].append(index)
+    for index, (digest, split) in enumerate(zip(digests, given or [None] * len(digests), strict=True)):
+        members[rule.split_of(digest, split)].append(index)
     return {
         split: Images(
             pixels=np.stack([images[i] for i in chosen]) if chosen else np.empty((0, *spec.shape), np.uint8),
@@ -249,7 +285,7 @@ def _split(
     }
 
 
-def _in_parallel(work: Callable[[int], Any], count: int, progress: Progress, note: str) -> Iterable[Any]:
+def in_parallel(work: Callable[[int], Any], count: int, progress: Progress, note: str) -> Iterable[Any]:
     """Results in order; OpenCV works outside Python's lock."""
     with ThreadPoolExecutor(available_cores()) as pool:
         for index, result in enumerate(pool.map(work, range(count))):

@@ -201,3 +201,66 @@ def test_the_facts_about_the_splits_fit_a_manifest(photos: Path, progress: Any) 
     assert SplitRule(**facts["rule"]) == RULE
     assert set(facts["digests"]) == set(SPLITS)
     assert len(set(facts["digests"].values())) == 4
+
+
+@pytest.fixture
+def sorted_photos(photos: Path) -> Path:
+    """The same photos, in train and test by the user."""
+    for name in ("cat", "dog"):
+        (photos / "test" / name).mkdir(parents=True)
+        for number in range(10):
+            (photos / name / f"{number:02}.png").rename(photos / "test" / name / f"{number:02}.png")
+        (photos / "train").mkdir(exist_ok=True)
+        (photos / name).rename(photos / "train" / name)
+    return photos
+
+
+def test_a_split_that_the_user_gave_is_kept(sorted_photos: Path, progress: Any) -> None:
+    data = loaded(sorted_photos, progress)
+    given = {hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted_photos.glob("test/*/*")}
+    assert set(data["test"].digests) == given
+    assert data.labels == ("cat", "dog")
+    assert min(len(data[split]) for split in SPLITS) > 0
+    assert data.rule == SplitRule(validation=0.2, calibration=0.15, test=0.0)
+
+
+def test_validation_may_be_given_too(sorted_photos: Path, progress: Any) -> None:
+    shutil.copytree(sorted_photos / "test", sorted_photos / "val")
+    for path in sorted_photos.glob("val/*/*"):
+        path.write_bytes(image(9000 + int(path.stem) + 100 * (path.parent.name == "dog")))
+    data = loaded(sorted_photos, progress)
+    assert len(data["validation"]) == 20
+    assert data.rule == SplitRule(validation=0.0, calibration=0.15, test=0.0)
+
+
+def test_a_copy_of_a_test_image_is_left_out_of_training(sorted_photos: Path, progress: Any) -> None:
+    shutil.copy(sorted_photos / "test" / "cat" / "00.png", sorted_photos / "train" / "cat" / "copy.png")
+    data = loaded(sorted_photos, progress)
+    assert [reason for _, reason in data.load(progress).left_out] == ["a copy of it is in test"]
+    assert sum(len(data[split]) for split in SPLITS) == 60
+
+
+def test_the_digest_knows_the_split_that_was_given(sorted_photos: Path) -> None:
+    before = opened(sorted_photos).digest
+    (sorted_photos / "test" / "cat" / "00.png").rename(sorted_photos / "train" / "cat" / "00.png")
+    assert opened(sorted_photos).digest != before
+
+
+def test_splits_of_different_classes_are_refused(sorted_photos: Path) -> None:
+    (sorted_photos / "test" / "dog").rename(sorted_photos / "test" / "wolf")
+    with pytest.raises(DataError, match="do not have the same classes") as caught:
+        opened(sorted_photos)
+    assert "cat, wolf" in str(caught.value.received)
+
+
+def test_classes_that_are_called_train_and_test_are_classes(photos: Path) -> None:
+    (photos / "cat").rename(photos / "train")
+    (photos / "dog").rename(photos / "test")
+    assert opened(photos).labels == ("test", "train")
+
+
+def test_a_sample_is_spread_over_the_classes(photos: Path, progress: Any) -> None:
+    images = loaded(photos, progress)["train"]
+    assert set(images.sample(4).labels.tolist()) == {0, 1}
+    assert len(images.sample(4)) == 4
+    assert same(images.sample(10_000), images)
