@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build import models
 from edgecnn.build.data import Images
 from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import Context
@@ -18,11 +19,20 @@ from edgecnn.build.schedule import Schedule
 from edgecnn.files import replacing
 from edgecnn.preprocess import InputSpec
 
-CHECKPOINT = "checkpoint.npz"
+_OURS = InputSpec(height=1, width=1)
+CHECKPOINT = "checkpoint{}.npz"
 _SHOWN = {"accuracy": "train", "val_accuracy": "validation"}
 
 
-def fit(model: Any, context: Context, schedule: Schedule, *, callbacks: Sequence[Any] = ()) -> list[dict[str, float]]:
+def fit(
+    model: Any,
+    context: Context,
+    schedule: Schedule,
+    *,
+    callbacks: Sequence[Any] = (),
+    part: int = 0,
+    frozen: float = 0.0,
+) -> list[dict[str, float]]:
     """Train a model on the training split with Adam, and a learning rate that falls along a half cosine.
 
     The schedule is that of Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts.
@@ -32,28 +42,29 @@ def fit(model: Any, context: Context, schedule: Schedule, *, callbacks: Sequence
         context: gives the data, the augmentations, the seed and the workspace for checkpoints.
         schedule: the stage that trains: epochs, batch size, learning rate, and its name for the lines of progress.
         callbacks: Keras callbacks, called in each epoch.
+        part: a number of its own for each training of a stage that has several.
+        frozen: in this share of the epochs, at the end, batch norms run as they will in the file.
 
     Returns:
         One dict of figures an epoch: loss, accuracy, val_loss, val_accuracy.
     """
     train, validation = context.data["train"], context.data["validation"]
     steps, epochs = schedule.steps_per_epoch(len(train)), schedule.epochs_for(len(train))
-    rate = keras.optimizers.schedules.CosineDecay(schedule.learning_rate, epochs * steps)
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    teacher = models.load_teacher(context) if schedule.distill else None
+    loss = schedule.distill.loss() if schedule.distill else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=_optimizer(schedule, steps * epochs), loss=loss, metrics=[_accuracy()])
     model.optimizer.build(model.trainable_variables)
-    checkpoint = context.workspace / CHECKPOINT
+    checkpoint = context.workspace / CHECKPOINT.format(part)
     history = _restore(model, checkpoint)
     for epoch in range(len(history), epochs):
+        if epoch >= epochs - round(frozen * epochs):
+            _freeze(model)
         figures = model.fit(
-            _batches(train, context, epoch, schedule.batch_size),
+            _batches(train, context, (part, epoch), schedule.batch_size, teacher),
             initial_epoch=epoch,
             epochs=epoch + 1,
             steps_per_epoch=steps,
-            validation_data=_in_order(validation, schedule.batch_size),
+            validation_data=in_order(validation, context.recipe.input, schedule.batch_size),
             verbose=0,
             callbacks=[*callbacks, _Report(context, epochs, steps, history)],
         ).history
@@ -63,14 +74,47 @@ def fit(model: Any, context: Context, schedule: Schedule, *, callbacks: Sequence
     return history
 
 
-def predict(model: Any, images: Images, batch_size: int = 64) -> Any:
+def _freeze(model: Any) -> None:
+    """Let every batch norm use its moving statistics, and leave them alone."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    model.make_train_function(force=True)
+
+
+def _optimizer(schedule: Schedule, steps: int) -> Any:
+    rising = round(steps * schedule.warm_up)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if rising else schedule.learning_rate,
+        steps - rising,
+        warmup_target=schedule.learning_rate if rising else None,
+        warmup_steps=rising,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=schedule.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
+
+
+def _accuracy() -> Any:
+    """Of the label, which stands first in the target; a teacher's answers may stand behind it."""
+
+    def of_label(target: Any, logits: Any) -> Any:
+        return keras.metrics.sparse_categorical_accuracy(target[:, :1], logits)
+
+    return keras.metrics.MeanMetricWrapper(of_label, name="accuracy")
+
+
+def predict(model: Any, images: Images, spec: InputSpec, batch_size: int = 64) -> Any:
     """Logits of a Keras model for pixels, (n, classes) float32."""
-    return np.concatenate([model(batch, training=False).numpy() for batch, _ in _in_order(images, batch_size)])
+    return np.concatenate([model(batch, training=False).numpy() for batch, _ in in_order(images, spec, batch_size)])
 
 
-def _batches(images: Images, context: Context, epoch: int, batch_size: int) -> Any:
-    """One epoch, shuffled and augmented; everything random is a function of (seed, stage, epoch, step)."""
-    seeds = (context.recipe.seed, len(context.history), epoch)
+def _batches(images: Images, context: Context, epoch: tuple[int, int], batch_size: int, teacher: Any | None) -> Any:
+    """One epoch, shuffled and augmented; everything random is a function of (seed, stage, part, epoch, step).
+
+    The target is the label, (batch, 1) float32, and behind it the teacher's logits where there is one.
+    """
+    seeds = (context.recipe.seed, len(context.history), *epoch)
     order = np.random.default_rng(seeds).permutation(len(images))
     base = int(np.random.default_rng(seeds).integers(2**31))
     augment = context.recipe.augment
@@ -83,27 +127,42 @@ def _batches(images: Images, context: Context, epoch: int, batch_size: int) -> A
         batch = _dequantize(tf.ensure_shape(pixels, [None, *context.recipe.input.shape]))
         for place, augmentation in enumerate(augment):
             batch = augmentation.apply(batch, tf.stack([tf.constant(base, tf.int64), step * len(augment) + place]))
-        return tf.clip_by_value(batch, *InputSpec.range()), tf.ensure_shape(labels, [None])
+        batch = _seen(tf.clip_by_value(batch, *_OURS.range()), context.recipe.input)
+        target = _target(labels)
+        return batch, tf.concat([target, teacher(batch, training=False)], 1) if teacher else target
 
     dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
     return dataset.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def _in_order(images: Images, batch_size: int) -> Any:
+def in_order(images: Images, spec: InputSpec, batch_size: int) -> Any:
+    """Batches as they are, with no augmentation: images (batch, height, width, channels) float32, labels (batch, 1)."""
     dataset = tf.data.Dataset.range(len(images)).batch(batch_size)
 
     def load(indices: Any) -> Any:
         pixels, labels = tf.numpy_function(
             lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64]
         )
-        return _dequantize(tf.ensure_shape(pixels, [None, *images.pixels.shape[1:]])), tf.ensure_shape(labels, [None])
+        batch = _dequantize(tf.ensure_shape(pixels, [None, *images.pixels.shape[1:]]))
+        return _seen(batch, spec), _target(labels)
 
     return dataset.map(load).prefetch(2)
 
 
+def _target(labels: Any) -> Any:
+    return tf.cast(tf.ensure_shape(labels, [None])[:, tf.newaxis], tf.float32)
+
+
 def _dequantize(pixels: Any) -> Any:
-    """`InputSpec.dequantize` in the graph."""
-    return (tf.cast(pixels, tf.float32) - float(InputSpec.zero_point)) * InputSpec.scale
+    """Pixels as augmentations take them, [-1, 127/128]."""
+    return (tf.cast(pixels, tf.float32) - float(_OURS.zero_point)) * _OURS.scale
+
+
+def _seen(batch: Any, spec: InputSpec) -> Any:
+    """From that to what the network takes."""
+    if (spec.scale, spec.zero_point) == (_OURS.scale, _OURS.zero_point):
+        return batch
+    return (batch / _OURS.scale + float(_OURS.zero_point - spec.zero_point)) * spec.scale
 
 
 def _save(model: Any, path: Path, history: list[dict[str, float]]) -> None:

@@ -10,13 +10,15 @@ from edgecnn.build.recipe import Context
 from edgecnn.files import replacing
 
 CONFIG, WEIGHTS = "model.json", "weights.npz"
+TEACHER = "teacher_"  # before the names of the files of a teacher
 
 
-def save_model(model: Any, folder: Path) -> dict[str, Path]:
+def save_model(model: Any, folder: Path, prefix: str = "") -> dict[str, Path]:
     """Write configuration and weights into a folder; returns the artifact's files."""
-    with replacing(folder / CONFIG) as beside:
+    config, weights = f"{prefix}{CONFIG}", f"{prefix}{WEIGHTS}"
+    with replacing(folder / config) as beside:
         beside.write_text(model.to_json(indent=1))
-    return {CONFIG: folder / CONFIG, WEIGHTS: save_weights(model, folder / WEIGHTS)}
+    return {config: folder / config, weights: save_weights(model, folder / weights)}
 
 
 def save_weights(model: Any, path: Path) -> Path:
@@ -32,6 +34,24 @@ def load_model(context: Context) -> Any:
     assert config, "the recipe's check puts a stage that makes a Keras model first"
     assert weights, "a configuration is never without its weights"
     keras.backend.clear_session()
+    keras.utils.set_random_seed(context.recipe.seed)
+    return rebuilt(config, weights)
+
+
+def load_teacher(context: Context) -> Any:
+    """The teacher of distillation: that of `Teach`, else the network of `Train`, which nothing has pruned yet.
+
+    It is not trained any further. Call it after `load_model`, which begins a fresh session.
+    """
+    prefix = TEACHER if context.latest(f"{TEACHER}{CONFIG}") else ""
+    files = next(made.files for made in context.history if f"{prefix}{CONFIG}" in made.files)
+    teacher = rebuilt(files[f"{prefix}{CONFIG}"], files[f"{prefix}{WEIGHTS}"])
+    teacher.trainable = False
+    return teacher
+
+
+def rebuilt(config: Path, weights: Path) -> Any:
+    """A model from the two files of `save_model`."""
     model = keras.models.model_from_json(config.read_text())
     load_weights(model, weights)
     return model

@@ -3,22 +3,30 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgecnn.build.distill import Distill
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Adam with a learning rate that falls to 0 along a half cosine.
+    """Adam with a learning rate that falls to 0 along a half cosine, after a short rise.
 
     Attributes:
         epochs: how often every training image is seen.
         min_steps: more epochs are trained where ``epochs`` have fewer steps than this: few photos need more rounds.
         batch_size: images a step.
-        learning_rate: at the start.
+        learning_rate: at its highest.
+        warm_up: the share of the steps in which the rate rises from 0 to that.
+        weight_decay: decoupled from the gradient (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101); kernels alone.
+        distill: learn from a teacher, too; None learns from the labels alone.
     """
 
     epochs: int
     min_steps: int = 0
     batch_size: int = 64
     learning_rate: float = 3e-3
+    warm_up: float = 0.0
+    weight_decay: float = 0.0
+    distill: Distill | None = None
 
     name: ClassVar[str]
 
@@ -33,7 +41,11 @@ class Schedule:
             problems.append(f"{stage} takes a batch_size of at least 1, not {self.batch_size}")
         if not 0 < self.learning_rate < 1:
             problems.append(f"{stage} takes a learning_rate between 0 and 1, not {self.learning_rate}")
-        return problems
+        if not (0 <= self.warm_up < 1 and 0 <= self.weight_decay < 1):
+            problems.append(
+                f"{stage} takes warm_up and weight_decay from 0 to under 1, not {self.warm_up} and {self.weight_decay}"
+            )
+        return problems + (self.distill.problems() if self.distill else [])
 
     def steps_per_epoch(self, images: int) -> int:
         """Steps in which each of so many images is seen once; the last may have fewer."""

@@ -1,13 +1,42 @@
-"""The first stage: train the float network, and keep it as a ``.tflite`` too, the baseline of every comparison."""
+"""The first stages: train the network in float, perhaps after a larger one that teaches it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from edgecnn.build.recipe import Artifact, Context, Kind
+from edgecnn.build.recipe import Architecture, Artifact, Context, Kind
 from edgecnn.build.schedule import Schedule
 from edgecnn.files import write_atomically
 
-FLOAT_FILE = "float.tflite"
+FLOAT_FILE, PTQ_FILE = "float.tflite", "ptq.tflite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teach(Schedule):
+    """Trains a network that never ships: where a stage has `Distill`, it learns from this one.
+
+    Attributes:
+        architecture: a larger network than the recipe's.
+    """
+
+    architecture: Architecture
+
+    name: ClassVar[str] = "teach"
+    takes: ClassVar[tuple[Kind | None, ...]] = (None,)
+    makes: ClassVar[Kind] = "teacher"
+    revision: ClassVar[int] = 1
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        problems = super().problems() + self.architecture.problems()
+        return [*problems, "Teach has no teacher of its own"] if self.distill else problems
+
+    def run(self, artifact: Artifact | None, context: Context) -> Artifact:
+        """Leaves the teacher's configuration and weights."""
+        from edgecnn.build import models
+
+        model, history = _train(self.architecture, context, self)
+        files = models.save_model(model, context.workspace, models.TEACHER)
+        return Artifact(kind=self.makes, files=files, metrics={"history": history})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,19 +44,26 @@ class Train(Schedule):
     """Cross-entropy on the training split, from scratch; see `Schedule`."""
 
     name: ClassVar[str] = "train"
-    takes: ClassVar[tuple[Kind, ...]] = ()
+    takes: ClassVar[tuple[Kind | None, ...]] = (None, "teacher")
     makes: ClassVar[Kind] = "keras"
     revision: ClassVar[int] = 1
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
-        """Leaves the model's configuration, its weights and its float ``.tflite``."""
-        from edgecnn.build import converter, fitting, models
-        from edgecnn.build.keras import keras
+        """Leaves the model's configuration, its weights and its float ``.tflite``, the baseline of comparisons."""
+        from edgecnn.build import converter, models
 
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(context.recipe.seed)
-        model = context.recipe.architecture.build(context.recipe.input, len(context.data.labels))
-        history = fitting.fit(model, context, self)
+        model, history = _train(context.recipe.architecture, context, self)
         files = models.save_model(model, context.workspace)
         write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))
-        return Artifact(kind=self.makes, files={**files, FLOAT_FILE: path}, metrics={"history": history})
+        files |= {FLOAT_FILE: path, **converter.save_ptq(model, context)}
+        return Artifact(kind=self.makes, files=files, metrics={"history": history})
+
+
+def _train(architecture: Architecture, context: Context, schedule: Schedule) -> tuple[Any, list[dict[str, float]]]:
+    from edgecnn.build import fitting
+    from edgecnn.build.keras import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(context.recipe.seed)
+    model = architecture.build(context.recipe.input, len(context.data.labels))
+    return model, fitting.fit(model, context, schedule)
