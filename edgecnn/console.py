@@ -83,24 +83,53 @@ def progress() -> Iterator[StderrProgress]:
 
 
 def build_summary(report: dict[str, Any]) -> RenderableType:
-    """A build's report as two tables."""
-    sizes = Table("", "accuracy", "bytes", "gzip", "p50 ms", box=None, header_style="dim")
-    for name, figures in (("float", report["float"]), ("ptq", report["ptq"]), ("int8", report["int8"])):
-        if figures is not None:
-            stored = report["model"] if name == "int8" else figures
-            row = (stored.get("size_bytes"), stored.get("gzip_bytes"), figures.get("p50_ms"))
-            sizes.add_row(name, f"{figures['accuracy']:.4f}", *("" if cell is None else f"{cell:,}" for cell in row))
+    """A build's report: what each stage changed, what was kept and missed, and the way of pruning after a miss."""
     gates = Table(box=None, show_header=False)
     for gate in report["gates"]:
         mark = "[green]kept[/]" if gate["passed"] else "[bold red]missed[/]"
         value = "-" if gate["value"] is None else f"{gate['value']}"
         gates.add_row("gate", gate["name"], value, f"limit {gate['limit']}", mark)
     int8, data = report["int8"], report["data"]
+    tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in report["candidates"])
     facts = (
-        f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, {int8['method'].upper()}, "
-        f"{len(data['classes'])} classes, {data['test']} test images"
+        f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, "
+        f"{len(data['classes'])} classes, {data['test']} test images\n"
+        f"{int8['method'].upper()} ships; on validation: {tried}"
     )
-    return Group(sizes, Text(facts), gates, Text(report["model"]["path"], overflow="fold"))
+    if int8["float_layers"]:
+        facts += f"\nkept in float: {', '.join(int8['float_layers'])}"
+    parts: list[RenderableType] = [_steps(report), Text(facts), gates]
+    if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
+        parts.append(_trade_off(report["pruning"]))
+    return Group(*parts, Text(report["model"]["path"], overflow="fold"))
+
+
+def _steps(report: dict[str, Any]) -> Table:
+    """Each stage's network in int8, and by how much each changed the file, the download and the latency."""
+    table = Table("", "", "accuracy", "file", "gzip", "p50 ms", box=None, header_style="dim")
+    for name in ("file", "gzip", "p50 ms"):
+        next(column for column in table.columns if column.header == name).justify = "right"
+    before: dict[str, Any] | None = None
+    for step in report["steps"]:
+        cells = []
+        for name, noise in (("size_bytes", 0.01), ("gzip_bytes", 0.01), ("p50_ms", 0.1)):
+            change = step[name] / before[name] - 1 if before else 0.0
+            cells.append(f"{step[name]:,}" + (f" {change:+.0%}" if abs(change) >= noise else ""))
+        table.add_row(step["stage"], step["method"], f"{step['accuracy']:.4f}", *cells)
+        before = step
+    return table
+
+
+def _trade_off(pruning: list[dict[str, Any]]) -> Table:
+    """The networks on the way of pruning: what each took, and could do."""
+    table = Table("pruned to", "bytes", "million MACs", "p50 ms", "validation", box=None, header_style="dim")
+    for number, step in enumerate(pruning):
+        accuracy = f"{step['val_accuracy']:.4f}" if "val_accuracy" in step else ""
+        name = f"step {number}" if number else "unpruned"
+        table.add_row(
+            name, f"{step['size_bytes']:,}", f"{step['macs'] / 1e6:.2f}", str(step.get("p50_ms", "")), accuracy
+        )
+    return table
 
 
 def bench_summary(document: dict[str, Any]) -> RenderableType:

@@ -4,13 +4,16 @@ Importing this loads no TensorFlow: a stage does that when it runs.
 """
 
 from edgecnn.build.architectures import ResNet8, SeparableNet
-from edgecnn.build.augment import Affine, Flip, Light
+from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
+from edgecnn.build.distill import Distill
+from edgecnn.build.prune import PruneChannels
+from edgecnn.build.published import Idx, Published
 from edgecnn.build.quantize import Quantize
 from edgecnn.build.recipe import Gate, Recipe
 from edgecnn.build.sparsify import Sparsify
-from edgecnn.build.train import Train
+from edgecnn.build.train import Teach, Train
 from edgecnn.build.verify import Verify
 from edgecnn.images import SplitRule
 from edgecnn.preprocess import InputSpec
@@ -18,11 +21,16 @@ from edgecnn.preprocess import InputSpec
 __all__ = [
     "Affine",
     "Convert",
+    "Crop",
+    "Distill",
     "Flip",
     "Folder",
     "Gate",
+    "Idx",
     "InputSpec",
     "Light",
+    "PruneChannels",
+    "Published",
     "Quantize",
     "Recipe",
     "ResNet8",
@@ -30,6 +38,7 @@ __all__ = [
     "Shapes",
     "Sparsify",
     "SplitRule",
+    "Teach",
     "Train",
     "Verify",
 ]

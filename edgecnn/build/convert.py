@@ -1,45 +1,147 @@
-"""Keras to an int8 ``.tflite``."""
+"""Keras to an int8 ``.tflite``: the better of what there is."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from edgecnn.build.quantize import QAT_WEIGHTS, quantization_aware
-from edgecnn.build.recipe import Artifact, Context, Kind
+from edgecnn.build.dress import dress
+from edgecnn.build.quantize import QAT_WEIGHTS
+from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
+from edgecnn.build.train import FLOAT_FILE
+from edgecnn.evaluation import evaluate
 from edgecnn.files import replacing, write_atomically
+from edgecnn.inference import Classifier
+
+if TYPE_CHECKING:
+    from edgecnn.build.sensitivity import Sensitivity
 
 INT8_FILE, KERAS_LOGITS = "int8.tflite", "keras_logits.npy"
+_SAMPLES = 64  # calibration images that the cost of each layer is measured on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A file that might ship.
+
+    Attributes:
+        method: ``ptq``, ``qat``, or ``mixed`` where some layers stay in float.
+        file: the flatbuffer.
+        model: the Keras model that it was converted from.
+        val_accuracy: of the file, on the validation split.
+        float_layers: names of the layers that stay in float.
+        float_operators: how many operators of the file they are.
+    """
+
+    method: str
+    file: bytes
+    model: Any
+    val_accuracy: float
+    float_layers: tuple[str, ...] = ()
+    float_operators: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """What the report says of it."""
+        facts = {"method": self.method, "val_accuracy": self.val_accuracy, "size_bytes": len(self.file)}
+        return {**facts, "float_layers": list(self.float_layers), "float_operators": self.float_operators}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convert:
-    """Converts what came before: a quantization-aware model as it is, a float model by post-training quantization."""
+    """Quantizes what came before after training, and takes a quantization-aware model as it is, where there is one.
+
+    All files are measured on the validation split, and the best one ships.
+
+    Attributes:
+        float_layers: where the gate ``drop`` of the recipe is missed on the validation split, up to so many of the
+            most sensitive layers stay in float.
+    """
+
+    float_layers: int = 0
 
     name: ClassVar[str] = "convert"
-    takes: ClassVar[tuple[Kind, ...]] = ("keras", "qat")
+    takes: ClassVar[tuple[Kind | None, ...]] = ("keras", "qat")
     makes: ClassVar[Kind] = "tflite"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def problems(self) -> list[str]:
-        """Nothing can be wrong."""
-        return []
+        """What is wrong with the settings, one sentence each."""
+        return [] if self.float_layers >= 0 else [f"Convert takes float_layers of 0 and more, not {self.float_layers}"]
+
+    def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
+        """Which layers stay in float depends on what the recipe allows to be lost."""
+        return tuple(asdict(gate) for gate in recipe.gates if self.float_layers and gate.name == "drop")
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
-        """Leaves the bare flatbuffer, and the logits of the Keras model that was converted on the test split."""
-        from edgecnn.build import converter, fitting, models
+        """Leaves the bare flatbuffer, and the logits of the Keras model that it was made of on the test split."""
+        from edgecnn.build import fitting, models
+        from edgecnn.build.sensitivity import sensitivity
 
+        model, calibration = models.load_model(context), context.data["calibration"]
+        costs = sensitivity(model, context.recipe.input, calibration.sample(_SAMPLES).pixels, context.progress)
         context.progress.update(0, 0, "converting")
-        model = models.load_model(context)
-        weights = context.latest(QAT_WEIGHTS)
-        if weights:
-            model = quantization_aware(model)
-            models.load_weights(model, weights)
-            data = converter.qat_file(model)
-        else:
-            data = converter.ptq_file(model, context.data["calibration"].pixels)
+        candidates = _candidates(model, context)
+        wanted = _wanted_accuracy(context)
+        for count in range(1, self.float_layers + 1):
+            if _best(candidates).val_accuracy >= wanted:
+                break
+            candidates.append(_mixed(model, costs[:count], context))
+        best = _best(candidates)
+        context.progress.say(f"convert: {_told(candidates)}; {best.method} ships")
         files = {INT8_FILE: context.workspace / INT8_FILE, KERAS_LOGITS: context.workspace / KERAS_LOGITS}
-        write_atomically(files[INT8_FILE], data)
+        write_atomically(files[INT8_FILE], best.file)
         with replacing(files[KERAS_LOGITS]) as beside, beside.open("wb") as file:
-            np.save(file, fitting.predict(model, context.data["test"]))
-        return Artifact(kind=self.makes, files=files, metrics={"method": "qat" if weights else "ptq"})
+            np.save(file, fitting.predict(best.model, context.data["test"], context.recipe.input))
+        facts = {"candidates": [each.as_json() for each in candidates], "sensitivity": [asdict(cost) for cost in costs]}
+        return Artifact(kind=self.makes, files=files, metrics={**best.as_json(), **facts})
+
+
+def _candidates(model: Any, context: Context) -> list[Candidate]:
+    from edgecnn.build import converter, fake_quantization, models
+
+    calibration = context.data["calibration"].pixels
+    found = [_measured("ptq", converter.ptq_file(model, context.recipe.input, calibration), model, context)]
+    if weights := context.latest(QAT_WEIGHTS):
+        aware = fake_quantization.of(model, context.recipe.input)
+        models.load_weights(aware, weights)
+        found.append(_measured("qat", converter.qat_file(aware), aware, context))
+    return found
+
+
+def _mixed(model: Any, costs: Sequence["Sensitivity"], context: Context) -> Candidate:
+    from edgecnn.build import converter, fake_quantization
+
+    layers = tuple(member for cost in costs for member in cost.members)
+    aware = fake_quantization.of(model, context.recipe.input, float_layers=frozenset(layers))
+    fake_quantization.calibrate(aware, model, context.recipe.input, context.data["calibration"].pixels)
+    quantized = _measured("mixed", converter.qat_file(aware), aware, context)
+    return replace(quantized, float_layers=layers, float_operators=len(costs))
+
+
+def _measured(method: str, file: bytes, model: Any, context: Context) -> Candidate:
+    return Candidate(method=method, file=file, model=model, val_accuracy=_val_accuracy(file, context))
+
+
+def _val_accuracy(file: bytes, context: Context) -> float:
+    images = context.data["validation"]
+    with Classifier(dress(file, context, {}), threads=1) as classifier:
+        return evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True)).accuracy
+
+
+def _wanted_accuracy(context: Context) -> float:
+    """On the validation split, by the recipe's gate on the drop; 0 where it has none."""
+    gate = next((gate for gate in context.recipe.gates if gate.name == "drop"), None)
+    baseline = context.latest(FLOAT_FILE)
+    if gate is None or baseline is None:
+        return 0.0
+    return _val_accuracy(baseline.read_bytes(), context) - gate.allowed(len(context.data["validation"]))
+
+
+def _best(candidates: list[Candidate]) -> Candidate:
+    """The one of the highest accuracy; of equal ones the first, which is the simpler one."""
+    return max(candidates, key=lambda each: each.val_accuracy)
+
+
+def _told(candidates: list[Candidate]) -> str:
+    return ", ".join(f"{each.method} {each.val_accuracy:.4f}" for each in candidates) + " on validation"

@@ -1,12 +1,16 @@
 """Keras to TFLite, quietly: the three kinds of file that a build makes, each with softmax inside and a batch of 1."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgecnn.build.keras import tf
+from edgecnn.build.recipe import Context
+from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
+from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.silence import silenced
 
@@ -16,28 +20,39 @@ def float_file(model: Any) -> bytes:
     return _convert(_converter(model))
 
 
-def ptq_file(model: Any, calibration: Pixels) -> bytes:
+def ptq_file(model: Any, spec: InputSpec, calibration: Pixels) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 
     Args:
         model: from (batch, height, width, channels) float32 to logits.
+        spec: its input.
         calibration: (n, height, width, channels) uint8, the representative images.
 
-    Two pixels of the first image are set to 0 and 255, so that the range of the input is exactly [-1, 127/128] and
-    its scale and zero point are those of `InputSpec`.
+    Two pixels of the first image are set to 0 and 255, so that the input's scale and zero point are exactly its spec's.
     """
 
     def representative() -> Iterator[list[Any]]:
         for number, pixels in enumerate(calibration):
-            image = InputSpec.dequantize(pixels[np.newaxis])
+            image = spec.dequantize(pixels[np.newaxis])
             if number == 0:
-                image.flat[:2] = InputSpec.range()
+                image.flat[:2] = spec.range()
             yield [image]
 
     converter = _converter(model)
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     return _convert(_quantized(converter))
+
+
+def save_ptq(model: Any, context: Context) -> dict[str, Path]:
+    """Write the post-training quantization of a stage's float model: what quantization-aware training is held against.
+
+    Comparing these files of two stages says what the later one changed, and nothing else.
+    """
+    write_atomically(
+        path := context.workspace / PTQ_FILE, ptq_file(model, context.recipe.input, context.data["calibration"].pixels)
+    )
+    return {PTQ_FILE: path}
 
 
 def qat_file(model: Any) -> bytes:

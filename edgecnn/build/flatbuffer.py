@@ -9,6 +9,8 @@ from ai_edge_litert import schema_py_generated as schema
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _KERNEL_OPERATORS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
 
+_CASTS = (schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
@@ -28,12 +30,14 @@ class FileFacts:
         inputs: the tensors that a caller fills.
         outputs: the tensors that a caller reads.
         inner: all others.
+        float_operators: the float tensors of each operator that computes in float.
         kernels: the weights of convolutions, (out, height, width, in), and of dense layers, (out, in).
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     inner: tuple[Tensor, ...]
+    float_operators: tuple[tuple[str, ...], ...]
     kernels: tuple[Any, ...]
 
 
@@ -48,6 +52,7 @@ def inspect(model: bytes) -> FileFacts:
         inputs=tuple(_tensor(main.tensors[index]) for index in main.inputs),
         outputs=tuple(_tensor(main.tensors[index]) for index in main.outputs),
         inner=tuple(_tensor(tensor) for tensor in inner),
+        float_operators=tuple(_float_operators(tree)),
         kernels=tuple(_kernels(tree)),
     )
 
@@ -63,12 +68,27 @@ def _tensor(tensor: Any) -> Tensor:
     )
 
 
-def _kernels(tree: Any) -> list[Any]:
-    kernels = []
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in tree.operatorCodes]
+def _float_operators(tree: Any) -> list[tuple[str, ...]]:
+    found = []
     for graph in tree.subgraphs:
         for operator in graph.operators or ():
-            if codes[operator.opcodeIndex] in _KERNEL_OPERATORS:
+            tensors = [graph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+            floats = tuple(t.name.decode() for t in tensors if t.type == schema.TensorType.FLOAT32)
+            if floats and _code(tree, operator) not in _CASTS:
+                found.append(floats)
+    return found
+
+
+def _code(tree: Any, operator: Any) -> int:
+    code = tree.operatorCodes[operator.opcodeIndex]
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
+def _kernels(tree: Any) -> list[Any]:
+    kernels = []
+    for graph in tree.subgraphs:
+        for operator in graph.operators or ():
+            if _code(tree, operator) in _KERNEL_OPERATORS:
                 tensor = graph.tensors[operator.inputs[1]]
                 data = tree.buffers[tensor.buffer].data
                 dtype = np.int8 if tensor.type == schema.TensorType.INT8 else np.float32

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
+from edgecnn.build.preflight import preflight
 from edgecnn.build.recipe import Artifact, Context, Recipe, Stage, described
 from edgecnn.build.verify import BUNDLE_FILE
 from edgecnn.build.versions import versions
@@ -38,46 +39,60 @@ def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = 
     recipe.check()
     _check_installed()
     cache = cache or Cache()
-    data = recipe.data.open(recipe.input)
-    key: str | None = None
-    history: tuple[Artifact, ...] = ()
-    stages = []
-    for stage in recipe.stages:
-        key = _key(described(stage), key or _root_key(recipe, data))
-        with cache.locked(key, progress):
-            artifact = cache.find(key)
-            if cached := artifact is not None:
-                progress.say(f"{stage.name}: done before")
-            else:
-                artifact = _run(stage, key, recipe, data, history, cache, progress)
-                progress.say(f"{stage.name}: {artifact.seconds:.0f} s")
-        history += (artifact,)
-        stages.append({"name": stage.name, "key": key, "seconds": artifact.seconds, "cached": cached})
+    history, stages = follow(recipe, progress=progress, cache=cache)
     model = (out / f"{recipe.name}.tflite").resolve()
-    report = _report(recipe, dict(history[-1].metrics), model, stages)
+    report = _report(recipe, history, model, stages)
     with cache.locked(history[-1].key, progress):  # two builds may have one place to write to
         write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
         write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 
-def _run(
-    stage: Stage,
-    key: str,
-    recipe: Recipe,
-    data: Dataset,
-    history: tuple[Artifact, ...],
-    cache: Cache,
-    progress: Progress,
-) -> Artifact:
-    data.load(progress)
-    context = Context(recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress)
-    parent = history[-1] if history else None
-    progress.update(0, 0, stage.name)
+def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[Artifact, ...], list[dict[str, Any]]]:
+    """The artifacts of a recipe's stages, in order, and what the report says of each stage.
+
+    Args:
+        recipe: what to build; not checked, and it need not end in `Verify`.
+        progress: where to say how far it is.
+        cache: where finished stages are.
+    """
+    data = recipe.data.open(recipe.input)
+    key: str | None = None
+    history: tuple[Artifact, ...] = ()
+    stages, checked = [], False
+    for stage in recipe.stages:
+        key = _key(described(stage), key or _root_key(recipe, data), *_beyond(stage, recipe))
+        with cache.locked(key, progress):
+            artifact = cache.find(key)
+            if cached := artifact is not None:
+                progress.say(f"{stage.name}: done before")
+            else:
+                data.load(progress)
+                context = Context(
+                    recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress
+                )
+                if not checked and stage.makes != "tflite":  # what can be known before work is known first
+                    preflight(context)
+                    checked = True
+                artifact = _run(stage, key, context, cache)
+                progress.say(f"{stage.name}: {artifact.seconds:.0f} s")
+        history += (artifact,)
+        stages.append({"name": stage.name, "key": key, "seconds": artifact.seconds, "cached": cached})
+    return history, stages
+
+
+def _run(stage: Stage, key: str, context: Context, cache: Cache) -> Artifact:
+    parent = context.history[-1] if context.history else None
+    context.progress.update(0, 0, stage.name)
     start = time.monotonic()
     made = stage.run(parent, context)
     seconds = round(time.monotonic() - start, 1)
     return cache.keep(replace(made, key=key, parent=parent.key if parent else None, seconds=seconds))
+
+
+def _beyond(stage: Stage, recipe: Recipe) -> tuple[Any, ...]:
+    """What decides the result of a stage beside its settings and its parent."""
+    return tuple(stage.beyond(recipe)) if hasattr(stage, "beyond") else ()
 
 
 def _root_key(recipe: Recipe, data: Dataset) -> str:
@@ -90,7 +105,8 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _report(recipe: Recipe, figures: dict[str, Any], model: Path, stages: list[dict[str, Any]]) -> dict[str, Any]:
+def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: list[dict[str, Any]]) -> dict[str, Any]:
+    figures = history[-1].metrics
     int8 = figures["int8"]
     values = {
         "accuracy": int8["accuracy"],
@@ -106,8 +122,10 @@ def _report(recipe: Recipe, figures: dict[str, Any], model: Path, stages: list[d
         "float": figures["float"],
         "ptq": figures["ptq"],
         "int8": int8,
+        **{name: figures[name] for name in ("steps", "candidates", "sensitivity")},
         "data": figures["data"],
         "gates": [gate.judge(values[gate.name], figures["data"]["test"]) for gate in recipe.gates],
+        "pruning": [step for made in history for step in made.metrics.get("pruning", [])],
         "stages": stages,
         "host": host_facts(),
         "versions": versions(),

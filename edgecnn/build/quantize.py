@@ -1,67 +1,47 @@
-"""Quantization-aware training that keeps the zeros of pruning, and the post-training baseline beside it."""
+"""Quantization-aware training that keeps the zeros of pruning."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from edgecnn.build.recipe import Artifact, Context, Kind
 from edgecnn.build.schedule import Schedule
-from edgecnn.errors import ModelError
-from edgecnn.files import write_atomically
-from edgecnn.preprocess import InputSpec
 
-PTQ_FILE, QAT_WEIGHTS = "ptq.tflite", "qat_weights.npz"
+QAT_WEIGHTS = "qat_weights.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantize(Schedule):
-    """QAT (Jacob et al. 2018, arXiv:1712.05877) by tfmot, sparsity-preserving; see `Schedule`."""
+    """QAT (Jacob et al. 2018, arXiv:1712.05877) by tfmot, sparsity-preserving; see `Schedule`.
+
+    Ranges begin where calibration finds them. In the last epochs the statistics of the batch norms are frozen
+    (Krishnamoorthi 2018, arXiv:1806.08342), so that the network is trained as it will be run.
+
+    Attributes:
+        frozen: the share of the epochs, at the end, in which they are.
+    """
 
     learning_rate: float = 3e-4
+    frozen: float = 0.25
 
     name: ClassVar[str] = "quantize"
-    takes: ClassVar[tuple[Kind, ...]] = ("keras",)
+    takes: ClassVar[tuple[Kind | None, ...]] = ("keras",)
     makes: ClassVar[Kind] = "qat"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        problems = super().problems()
+        return (
+            problems if 0 <= self.frozen <= 1 else [*problems, f"Quantize takes frozen from 0 to 1, not {self.frozen}"]
+        )
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
-        """Leaves the weights of the quantization-aware model, and the PTQ baseline as a ``.tflite``."""
-        from edgecnn.build import converter, fitting, models
+        """Leaves the weights of the quantization-aware model."""
+        from edgecnn.build import fake_quantization, fitting, models
 
-        baseline = context.workspace / PTQ_FILE
-        write_atomically(baseline, converter.ptq_file(models.load_model(context), context.data["calibration"].pixels))
-        model = quantization_aware(models.load_model(context))
-        history = fitting.fit(model, context, self)
-        weights = models.save_weights(model, context.workspace / QAT_WEIGHTS)
-        files = {PTQ_FILE: baseline, QAT_WEIGHTS: weights}
-        return Artifact(kind=self.makes, files=files, metrics={"history": history})
-
-
-def quantization_aware(model: Any) -> Any:
-    """A copy of a float model with fake quantization, its zeros kept and its input range pinned.
-
-    Raises:
-        ModelError: a layer that tfmot cannot quantize.
-    """
-    from edgecnn.build.keras import tfmot
-
-    scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
-    quantization = tfmot.quantization.keras
-    try:
-        aware = quantization.quantize_apply(quantization.quantize_annotate_model(model), scheme)
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            "This network cannot be trained quantization-aware.",
-            received=str(error).strip().splitlines()[0],
-            accepted="a flat functional model of layers that tfmot knows",
-            remedy="replace the layer, or leave out Quantize: Convert then quantizes after training",
-        ) from error
-    _pin_input(aware)
-    return aware
-
-
-def _pin_input(model: Any) -> None:
-    """Fix the input's range to [-1, 127/128]; its quantizer only ever widens, and images never leave that range."""
-    variables = next(layer for layer in model.layers if hasattr(layer, "quantizer_vars")).quantizer_vars
-    low, high = InputSpec.range()
-    variables["min_var"].assign(low)
-    variables["max_var"].assign(high)
+        model = models.load_model(context)
+        aware = fake_quantization.of(model, context.recipe.input)
+        fake_quantization.calibrate(aware, model, context.recipe.input, context.data["calibration"].pixels)
+        history = fitting.fit(aware, context, self, frozen=self.frozen)
+        weights = models.save_weights(aware, context.workspace / QAT_WEIGHTS)
+        return Artifact(kind=self.makes, files={QAT_WEIGHTS: weights}, metrics={"history": history})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -14,7 +14,7 @@ from edgecnn.progress import Progress
 if TYPE_CHECKING:
     from edgecnn.build.data import Dataset, Source
 
-Kind = Literal["keras", "qat", "tflite"]
+Kind = Literal["teacher", "keras", "qat", "tflite"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Artifact:
     """What a stage made.
 
     Attributes:
-        kind: a float Keras model, a quantization-aware one, or a converted file.
+        kind: a network that only teaches, a float Keras model, a quantization-aware one, or a converted file.
         files: paths by name; a name means the same thing in every stage.
         metrics: figures, as JSON.
         key: hash of all that it depends on.
@@ -64,15 +64,18 @@ class Context:
 class Stage(Protocol):
     """One step of a build: a frozen dataclass of settings, and ``run``.
 
+    Two methods are a stage's own choice: ``check(model, context)`` raises for what can be known of an untrained
+    network, before any work; ``beyond(recipe)`` gives what else than settings and parent decides the result, as JSON.
+
     Attributes:
         name: what users see.
-        takes: the kinds of artifact it starts from; empty for a first stage.
+        takes: the kinds of artifact it starts from; None is among them where it may stand first.
         makes: the kind it leaves.
         revision: raised when the same settings begin to give another result, so that no stale artifact is taken.
     """
 
     name: ClassVar[str]
-    takes: ClassVar[tuple[Kind, ...]]
+    takes: ClassVar[tuple[Kind | None, ...]]
     makes: ClassVar[Kind]
     revision: ClassVar[int]
 
@@ -132,9 +135,13 @@ class Gate:
             problems.append(f"the limit of the gate {self.name!r} is not negative, as {self.limit} is")
         return problems
 
+    def allowed(self, images: int) -> float:
+        """The limit over so many images."""
+        return max(self.limit, self.images / images) if self.images else self.limit
+
     def judge(self, value: float | None, test_images: int) -> dict[str, Any]:
         """Name, limit, value and whether it passed; what was not measured did not."""
-        limit = max(self.limit, self.images / test_images) if self.images else self.limit
+        limit = self.allowed(test_images)
         kept = value is not None and (value >= limit if self.name in AT_LEAST else value <= limit + _ROUNDING)
         return {"name": self.name, "limit": round(limit, 6), "value": value, "passed": kept}
 
@@ -194,9 +201,10 @@ class Recipe:
             problems.append(f"a name is a file name that is not hidden, not {self.name!a}")
         kind: Kind | None = None
         for stage in self.stages:
-            if kind not in stage.takes and (kind or stage.takes):
-                before = f"after a stage that makes {' or '.join(stage.takes)}" if stage.takes else "first"
-                problems.append(f"the stage {stage.name} stands {before}")
+            if kind not in stage.takes:
+                makers = " or ".join(each for each in stage.takes if each)
+                places = ["first"] * (None in stage.takes) + [f"after a stage that makes {makers}"] * bool(makers)
+                problems.append(f"the stage {stage.name} stands {' or '.join(places)}")
             kind = stage.makes
         if not self.stages or self.stages[-1].name != "verify":
             problems.append("the last stage is Verify")
@@ -214,9 +222,14 @@ def _problems_of(part: Any) -> list[str]:
 
 
 def described(settings: Any) -> dict[str, Any]:
-    """The name, the revision and the fields of a frozen dataclass of settings, as JSON."""
+    """The name, the revision and the fields of a frozen dataclass of settings, as JSON.
+
+    A field whose metadata says ``{"decides": False}`` is left out: where a file is, when its digest says what it is.
+    """
     revision = {"revision": settings.revision} if hasattr(settings, "revision") else {}
-    return {"type": type(settings).__name__, **revision, **asdict(settings)}
+    idle = {each.name for each in fields(settings) if not each.metadata.get("decides", True)}
+    values = {name: value for name, value in asdict(settings).items() if name not in idle}
+    return {"type": type(settings).__name__, **revision, **values}
 
 
 def counted(number: int, noun: str) -> str:

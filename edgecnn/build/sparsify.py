@@ -1,8 +1,8 @@
-"""Unstructured magnitude pruning: small weights become zeros, little by little, while the network trains on."""
+"""Unstructured pruning: small weights become zeros, while the network trains on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ ZEROS = "zeros.npz"
 
 @dataclass(frozen=True, kw_only=True)
 class Sparsify(Schedule):
-    """Gradual magnitude pruning (Zhu and Gupta 2017, arXiv:1710.01878), by tfmot.
+    """Gradual magnitude pruning (Zhu and Gupta 2017, arXiv:1710.01878), or 2:4, by tfmot.
 
     Zeros make the *compressed* download smaller; neither the file nor the latency changes. Depthwise kernels, which
     are small and sensitive, are left alone.
@@ -23,13 +23,16 @@ class Sparsify(Schedule):
     Attributes:
         sparsity: the fraction of zeros to reach in each convolution and dense kernel; they are final after three
             quarters of the steps.
+        pattern: ``magnitude``, or ``2:4``: the two smaller of each four neighbours along the input channels are
+            zeros (Mishra et al. 2021, arXiv:2104.08378), from the first step on. Its sparsity is 0.5.
     """
 
     sparsity: float
+    pattern: Literal["magnitude", "2:4"] = "magnitude"
     learning_rate: float = 1e-3
 
     name: ClassVar[str] = "sparsify"
-    takes: ClassVar[tuple[Kind, ...]] = ("keras",)
+    takes: ClassVar[tuple[Kind | None, ...]] = ("keras",)
     makes: ClassVar[Kind] = "keras"
     revision: ClassVar[int] = 1
 
@@ -38,32 +41,45 @@ class Sparsify(Schedule):
         problems = super().problems()
         if not 0 < self.sparsity < 1:
             problems.append(f"Sparsify takes a sparsity between 0 and 1, not {self.sparsity}")
+        if self.pattern not in ("magnitude", "2:4"):
+            problems.append(f"Sparsify takes the pattern magnitude or 2:4, not {self.pattern!r}")
+        elif self.pattern == "2:4" and self.sparsity != 0.5:
+            problems.append(f"the pattern 2:4 has a sparsity of 0.5, not {self.sparsity}")
         return problems
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
-        """Leaves the pruned model's configuration and weights, and where its zeros are."""
-        from edgecnn.build import fitting, models
+        """Leaves the pruned model's configuration and weights, where its zeros are, and its PTQ file."""
+        from edgecnn.build import converter, fitting, models
         from edgecnn.build.keras import tfmot
 
         pruning = tfmot.sparsity.keras
         images = len(context.data["train"])
         steps = self.steps_per_epoch(images) * self.epochs_for(images)
-        schedule = pruning.PolynomialDecay(
-            initial_sparsity=self.sparsity / 2,
-            final_sparsity=self.sparsity,
-            begin_step=0,
-            end_step=max(1, steps * 3 // 4),
-            frequency=max(1, steps // 50),
-        )
-        pruned = pruning.prune_low_magnitude(models.load_model(context), pruning_schedule=schedule)
+        pruned = pruning.prune_low_magnitude(models.load_model(context), **self._schedule(pruning, steps))
         history = fitting.fit(pruned, context, self, callbacks=[pruning.UpdatePruningStep()])
         model = pruning.strip_pruning(pruned)
         kernels = _kernels(model)
         with replacing(zeros := context.workspace / ZEROS) as beside, beside.open("wb") as file:
             np.savez(file, **{name: kernel == 0 for name, kernel in kernels.items()})
-        files = {**models.save_model(model, context.workspace), ZEROS: zeros}
+        files = {**models.save_model(model, context.workspace), ZEROS: zeros, **converter.save_ptq(model, context)}
         metrics = {"history": history, "sparsity": sparsity_of(kernels.values())}
         return Artifact(kind=self.makes, files=files, metrics=metrics)
+
+    def _schedule(self, pruning: Any, steps: int) -> dict[str, Any]:
+        often = max(1, steps // 50)
+        if self.pattern == "2:4":
+            constant = pruning.ConstantSparsity(
+                self.sparsity, begin_step=0, end_step=max(1, steps * 3 // 4), frequency=often
+            )
+            return {"pruning_schedule": constant, "sparsity_m_by_n": (2, 4)}
+        gradual = pruning.PolynomialDecay(
+            initial_sparsity=self.sparsity / 2,
+            final_sparsity=self.sparsity,
+            begin_step=0,
+            end_step=max(1, steps * 3 // 4),
+            frequency=often,
+        )
+        return {"pruning_schedule": gradual}
 
 
 def sparsity_of(kernels: Iterable[Any]) -> float:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from edgecnn import targets
 from edgecnn.bench import interleaved, prepare
 from edgecnn.build.convert import INT8_FILE, KERAS_LOGITS
-from edgecnn.build.data import Images, split_facts
+from edgecnn.build.data import Images
+from edgecnn.build.dress import dress
 from edgecnn.build.flatbuffer import FileFacts, inspect
-from edgecnn.build.quantize import PTQ_FILE
 from edgecnn.build.recipe import Artifact, Context, Kind, counted
 from edgecnn.build.sparsify import ZEROS, sparsity_of
-from edgecnn.build.train import FLOAT_FILE
-from edgecnn.build.versions import versions
+from edgecnn.build.train import FLOAT_FILE, PTQ_FILE
 from edgecnn.bundle import Bundle
 from edgecnn.errors import DataError, ModelError
 from edgecnn.evaluation import Evaluation, evaluate
@@ -47,7 +46,7 @@ class Verify:
     runs: int = 200
 
     name: ClassVar[str] = "verify"
-    takes: ClassVar[tuple[Kind, ...]] = ("tflite",)
+    takes: ClassVar[tuple[Kind | None, ...]] = ("tflite",)
     makes: ClassVar[Kind] = "tflite"
     revision: ClassVar[int] = 1
 
@@ -66,51 +65,66 @@ class Verify:
         check_disjoint({split: context.data[split] for split in SPLITS})
         model = artifact.files[INT8_FILE].read_bytes()
         facts = inspect(model)
-        check_promises(facts, zeros=_zeros(context), float_tensors=self.float_tensors)
-        _dress(model, context, {}).write(path := context.workspace / BUNDLE_FILE)
+        check_promises(
+            facts,
+            spec=context.recipe.input,
+            zeros=_zeros(context),
+            float_tensors=self.float_tensors,
+            float_operators=artifact.metrics["float_operators"],
+        )
+        dress(model, context, {}).write(path := context.workspace / BUNDLE_FILE)
         figures = self._measure(Bundle.read(path), facts, artifact, context)
-        accuracies = {name: figures[name] and figures[name]["accuracy"] for name in ("float", "ptq", "int8")}
-        _dress(model, context, {"accuracy": {**accuracies, "agreement": figures["int8"]["agreement"]}}).write(path)
+        accuracies = {name: figures[name]["accuracy"] for name in ("float", "ptq", "int8")}
+        dress(model, context, {"accuracy": {**accuracies, "agreement": figures["int8"]["agreement"]}}).write(path)
         data = Bundle.read(path).data
         figures["model"] = {**_sizes(data), "sha256": hashlib.sha256(data).hexdigest()}
+        figures["steps"][-1] |= _sizes(data)
         return Artifact(kind=self.makes, files={BUNDLE_FILE: path}, metrics=figures)
 
     def _measure(self, bundle: Bundle, facts: FileFacts, artifact: Artifact, context: Context) -> dict[str, Any]:
-        float_path, ptq_path = context.latest(FLOAT_FILE), context.latest(PTQ_FILE)
-        assert float_path, "the recipe's check puts Train first"
-        float_model = float_path.read_bytes()
         keras_answers = np.load(artifact.files[KERAS_LOGITS]).argmax(axis=1)
         shipped = _evaluate(bundle, context)
-        load = targets.choose().load
-        float_p50, int8_p50 = (
-            stats.p50_ms
-            for stats in interleaved(
-                [prepare(load(model, threads=1)) for model in (float_model, bundle.model)], runs=self.runs
-            )
-        )
         counts = {split: len(context.data[split]) for split in SPLITS}
         left_out = [{"path": path, "reason": why} for path, why in context.data.load(context.progress).left_out]
+        steps = self._steps(bundle, shipped.accuracy, artifact.metrics["method"], context)
         return {
-            "float": {
-                "accuracy": _evaluate(_dress(float_model, context, {}), context).accuracy,
-                **_sizes(float_model),
-                "p50_ms": float_p50,
-            },
-            "ptq": ptq_path
-            and {
-                "accuracy": _evaluate(_dress(ptq_path.read_bytes(), context, {}), context).accuracy,
-                "size_bytes": ptq_path.stat().st_size,
-            },
+            "float": _without_names(steps[0]),
+            "ptq": _without_names(steps[-2]),
             "int8": {
                 "accuracy": shipped.accuracy,
                 "agreement": round(float((shipped.answers == keras_answers).mean()), 6),
                 "sparsity": sparsity_of(facts.kernels),
-                "p50_ms": int8_p50,
+                "p50_ms": steps[-1]["p50_ms"],
                 "method": artifact.metrics["method"],
+                "float_layers": artifact.metrics["float_layers"],
                 "per_class": shipped.per_class(),
             },
+            "steps": steps,
+            "candidates": artifact.metrics["candidates"],
+            "sensitivity": artifact.metrics["sensitivity"],
             "data": {**counts, "classes": list(context.data.labels), "left_out": left_out},
         }
+
+    def _steps(self, bundle: Bundle, accuracy: float, method: str, context: Context) -> list[dict[str, Any]]:
+        """What each stage changed: its network after post-training quantization as it would ship, and what ships."""
+        earlier = [
+            (stage.name, method, dress(made.files[file].read_bytes(), context, {}))
+            for stage, made in zip(context.recipe.stages, context.history, strict=False)
+            for file, method in ((FLOAT_FILE, "float"), (PTQ_FILE, "ptq"))
+            if file in made.files
+        ]
+        measured = [_evaluate(each, context).accuracy for _, _, each in earlier]
+        load = targets.choose().load
+        everything = [*earlier, ("convert", method, bundle)]
+        stats = interleaved([prepare(load(each.model, threads=1)) for _, _, each in everything], runs=self.runs)
+        return [
+            {"stage": stage, "method": method, "accuracy": right, **_sizes(each.data), "p50_ms": latency.p50_ms}
+            for (stage, method, each), right, latency in zip(everything, [*measured, accuracy], stats, strict=True)
+        ]
+
+
+def _without_names(step: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in step.items() if name not in ("stage", "method")}
 
 
 def check_disjoint(splits: Mapping[Split, Images]) -> None:
@@ -132,18 +146,31 @@ def check_disjoint(splits: Mapping[Split, Images]) -> None:
             seen[digest] = split
 
 
-def check_promises(facts: FileFacts, *, zeros: Mapping[str, NDArray[np.bool_]], float_tensors: tuple[str, ...]) -> None:
+def check_promises(
+    facts: FileFacts,
+    *,
+    spec: InputSpec,
+    zeros: Mapping[str, NDArray[np.bool_]],
+    float_tensors: tuple[str, ...],
+    float_operators: int = 0,
+) -> None:
     """Hold a file against what is promised of its bytes.
 
     Args:
         facts: of the file.
+        spec: the input that it must have.
         zeros: by layer, where pruning left a zero, in Keras's order of axes.
         float_tensors: names of the tensors that are neither int8 nor int32, exactly.
+        float_operators: how many operators the build kept in float, each with the tensors that it takes and makes.
 
     Raises:
         ModelError: with every promise that is broken.
     """
-    broken = _type_problems(facts, float_tensors) + _input_problems(facts) + _zero_problems(facts, zeros)
+    broken = (
+        _type_problems(facts, float_tensors, float_operators)
+        + _input_problems(facts, spec)
+        + _zero_problems(facts, zeros)
+    )
     if broken:
         raise ModelError(
             f"The converted file broke {counted(len(broken), 'promise')}: {'; '.join(broken)}.",
@@ -152,8 +179,12 @@ def check_promises(facts: FileFacts, *, zeros: Mapping[str, NDArray[np.bool_]], 
         )
 
 
-def _type_problems(facts: FileFacts, float_tensors: tuple[str, ...]) -> list[str]:
+def _type_problems(facts: FileFacts, float_tensors: tuple[str, ...], float_operators: int) -> list[str]:
     expected, problems = Counter(float_tensors), []
+    if float_operators:
+        expected += Counter({name for tensors in facts.float_operators for name in tensors})
+        if len(facts.float_operators) != float_operators:
+            problems.append(f"{len(facts.float_operators)} operators are in float, not {float_operators}")
     for tensor in facts.inner:
         if tensor.type not in ("int8", "int32"):
             if not expected[tensor.name]:
@@ -162,11 +193,11 @@ def _type_problems(facts: FileFacts, float_tensors: tuple[str, ...]) -> list[str
     return problems + [f"{name} is not float, as the recipe says" for name, left in expected.items() if left > 0]
 
 
-def _input_problems(facts: FileFacts) -> list[str]:
+def _input_problems(facts: FileFacts, spec: InputSpec) -> list[str]:
     image = facts.inputs[0]
-    if (image.type, image.scale, image.zero_point) == ("uint8", InputSpec.scale, InputSpec.zero_point):
+    if (image.type, image.scale, image.zero_point) == ("uint8", float(np.float32(spec.scale)), spec.zero_point):
         return []
-    wanted = f"uint8 with scale {InputSpec.scale} and zero point {InputSpec.zero_point}"
+    wanted = f"uint8 with scale {spec.scale} and zero point {spec.zero_point}"
     return [f"the input is {image.type} with scale {image.scale} and zero point {image.zero_point}, not {wanted}"]
 
 
@@ -199,19 +230,6 @@ def _zeros(context: Context) -> dict[str, NDArray[np.bool_]]:
         return {}
     with np.load(path) as arrays:
         return dict(arrays)
-
-
-def _dress(model: bytes, context: Context, manifest: dict[str, Any]) -> Bundle:
-    splits = {split: context.data[split] for split in SPLITS}
-    recipe = context.recipe
-    provenance = {
-        "versions": versions(),
-        "keys": {stage.name: made.key for stage, made in zip(recipe.stages, context.history, strict=False)},
-    }
-    facts = {"splits": split_facts(splits, context.data.rule), "recipe": recipe.settings(), "provenance": provenance}
-    return Bundle.make(
-        model, name=recipe.name, spec=recipe.input, labels=context.data.labels, manifest={**facts, **manifest}
-    )
 
 
 def _evaluate(bundle: Bundle, context: Context) -> Evaluation:

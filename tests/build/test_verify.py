@@ -11,6 +11,8 @@ from edgecnn.build.verify import Verify, check_disjoint, check_promises
 from edgecnn.errors import DataError, ModelError
 from edgecnn.preprocess import InputSpec, Pixels
 
+SPEC = InputSpec(height=96, width=96)
+
 
 @pytest.fixture(scope="session")
 def facts(int8_model: bytes) -> FileFacts:
@@ -19,13 +21,13 @@ def facts(int8_model: bytes) -> FileFacts:
 
 def broken(facts: FileFacts, zeros: dict[str, Any] | None = None, float_tensors: tuple[str, ...] = ()) -> str:
     with pytest.raises(ModelError) as caught:
-        check_promises(facts, zeros=zeros or {}, float_tensors=float_tensors)
+        check_promises(facts, spec=SPEC, zeros=zeros or {}, float_tensors=float_tensors)
     assert caught.value.exit_code == 5
     return caught.value.message
 
 
 def test_a_real_int8_file_keeps_every_promise(facts: FileFacts) -> None:
-    check_promises(facts, zeros={}, float_tensors=())
+    check_promises(facts, spec=SPEC, zeros={}, float_tensors=())
     assert {tensor.type for tensor in facts.inner} <= {"int8", "int32"}
     assert (facts.inputs[0].type, facts.inputs[0].scale, facts.inputs[0].zero_point) == ("uint8", 1 / 128, 128)
     assert (facts.outputs[0].type, facts.outputs[0].scale, facts.outputs[0].zero_point) == ("uint8", 1 / 256, 0)
@@ -54,7 +56,7 @@ def test_a_float_tensor_that_the_recipe_names_must_be_there_and_be_the_only_one(
     facts = inspect(float_inside(float_model, pictures))
     floats = tuple(tensor.name for tensor in facts.inner if tensor.type not in ("int8", "int32"))
     assert len(floats) >= 2
-    check_promises(facts, zeros={}, float_tensors=floats)
+    check_promises(facts, spec=SPEC, zeros={}, float_tensors=floats)
     assert f"{floats[0]} is float32" in broken(facts, float_tensors=floats[1:])
     assert "another is not float" in broken(facts, float_tensors=(*floats, "another"))
 
@@ -72,7 +74,7 @@ def float_inside(float_model: Any, pictures: Pixels) -> bytes:
 
 def pinned(pictures: Pixels, low: float = -1.0, high: float = 127 / 128) -> Any:
     for picture in pictures:
-        image = InputSpec.dequantize(picture[np.newaxis])
+        image = SPEC.dequantize(picture[np.newaxis])
         image.flat[:2] = low, high
         yield [image]
 
@@ -97,7 +99,7 @@ def test_zeros_that_are_in_the_file_are_kept(facts: FileFacts) -> None:
     masks = zero_masks(facts)
     assert masks["stem"].shape == (3, 3, 3, 8)
     assert any(mask.any() for mask in masks.values())
-    check_promises(facts, zeros=masks, float_tensors=())
+    check_promises(facts, spec=SPEC, zeros=masks, float_tensors=())
 
 
 @pytest.mark.parametrize("layer", ["stem", "point", "logits"])
@@ -122,7 +124,7 @@ def test_layers_of_one_shape_are_told_apart(facts: FileFacts) -> None:
         "wants c": np.moveaxis(c == 0, 0, -1),
     }
     for kernels in ((a, b, c), (c, b, a), (b, c, a)):
-        check_promises(replace(facts, kernels=kernels), zeros=masks, float_tensors=())
+        check_promises(replace(facts, kernels=kernels), spec=SPEC, zeros=masks, float_tensors=())
     message = broken(replace(facts, kernels=(a, b, b)), zeros=masks)
     assert "wants c" in message
 
@@ -133,7 +135,7 @@ def test_no_good_file_is_refused_for_a_zero_that_quantization_made(facts: FileFa
     first[0, 0, 0, 0] = second[1, 0, 0, 0] = 0
     masks = {"a": np.moveaxis(second == 0, 0, -1), "b": np.moveaxis(first == 0, 0, -1)}
     first[1, 0, 0, 0] = 0
-    check_promises(replace(facts, kernels=(first, second)), zeros=masks, float_tensors=())
+    check_promises(replace(facts, kernels=(first, second)), spec=SPEC, zeros=masks, float_tensors=())
 
 
 def test_every_broken_promise_is_said_at_once(foreign_model: bytes) -> None:
@@ -164,4 +166,4 @@ def test_runs_are_at_least_one() -> None:
 
 
 def test_one_model_and_one_calibration_make_one_file(int8_model: bytes, float_model: Any, pictures: Pixels) -> None:
-    assert converter.ptq_file(float_model, pictures) == int8_model
+    assert converter.ptq_file(float_model, SPEC, pictures) == int8_model
