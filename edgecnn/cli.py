@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,24 @@ def _threads(context: click.Context, parameter: click.Parameter, value: str | No
     return tuple(int(count) for count in counts)
 
 
+def _number(*units: tuple[str, float]) -> Any:
+    """A callback for a positive number with a unit: ``100kB`` and ``100000`` are one."""
+
+    def parse(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+        if value is None:
+            return None
+        for unit, factor in (*units, ("", 1.0)):
+            with suppress(ValueError):
+                number = float(value.removesuffix(unit)) * factor if value.endswith(unit) else 0.0
+                if 0 < number < float("inf"):
+                    return number
+        raise click.BadParameter(
+            f"{value!r} is not a positive number, with or without {' or '.join(u for u, _ in units)}"
+        )
+
+    return parse
+
+
 _model = click.argument("model", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="Put one JSON document on stdout.")
 _target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime or tensorflow.")
@@ -87,23 +105,49 @@ def main() -> None:
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with one folder a class.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
 @click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FILE", help="Your trained Keras 2 file: no training."
+)
+@click.option("--input-range", metavar="RANGE", help="What it was trained on: 0..255, 0..1 or -1..1.")
+@click.option("--max-drop", metavar="1%", callback=_number(("%", 0.01)), help="Accuracy that may be lost.")
+@click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
+@click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
 @_json
-def build(recipe: str | None, data: Path | None, out: Path | None, quick: bool, as_json: bool) -> None:
+def build(
+    recipe: str | None,
+    data: Path | None,
+    out: Path | None,
+    quick: bool,
+    model: Path | None,
+    input_range: str | None,
+    max_drop: float | None,
+    max_size: float | None,
+    max_p50: float | None,
+    as_json: bool,
+) -> None:
     """Train, compress, convert and prove a model.
 
     RECIPE is a name in pipelines/ or the path of a recipe file; without one,
-    `shapes` is built, or with --data the recipe for folders of photos.
+    `shapes` is built, or with --data the recipe for folders of photos. A budget
+    (--max-...) is a promise, and what channels are removed for.
     """
     try:
-        from edgecnn.build import pipeline, recipes
+        from edgecnn.build import own, pipeline, recipes
+        from edgecnn.build.budgets import Budgets
     except ModuleNotFoundError as error:
         if error.name in ("filelock", "platformdirs"):
             raise MissingExtraError(error.name, "build") from error
         raise
     from edgecnn import console
 
+    _check_own(model, data, input_range, own.RANGES)
     chosen = recipes.find(recipe, data=data, quick=quick)
+    budgets = Budgets(drop=max_drop, size_bytes=None if max_size is None else int(max_size), p50_ms=max_p50)
     with console.progress() as progress:
+        if model:
+            pipeline.check_installed()
+            chosen = own.adopted(chosen, model, input_range, progress)
+        chosen = budgets.on(chosen)
         report = pipeline.run(chosen, out=out or Path("artifacts") / chosen.name, progress=progress)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
     missed = [gate for gate in report["gates"] if not gate["passed"]]
@@ -116,6 +160,23 @@ def build(recipe: str | None, data: Path | None, out: Path | None, quick: bool, 
         )
         console.say_error(refusal)
         raise click.exceptions.Exit(refusal.exit_code)
+
+
+def _check_own(model: Path | None, data: Path | None, input_range: str | None, ranges: Iterable[str]) -> None:
+    if input_range not in (None, *ranges):
+        raise UsageError(
+            "There is no such input range.",
+            received=f"--input-range {input_range}",
+            accepted=", ".join(ranges),
+            remedy="say what the images were in training, or leave it out: then all are tried",
+        )
+    if (model or input_range) and (model is None or data is None):
+        raise UsageError(
+            "--model goes with --data, and --input-range with --model.",
+            received=" ".join(f"{n} {v}" for n, v in (("--model", model), ("--input-range", input_range)) if v),
+            accepted=f"--model FILE --data DIR [--input-range {'|'.join(ranges)}]",
+            remedy="the photos are needed to calibrate and to measure, those of training are best",
+        )
 
 
 @main.command()

@@ -116,6 +116,8 @@ def _batches(images: Images, context: Context, epoch: tuple[int, int], batch_siz
     """
     seeds = (context.recipe.seed, len(context.history), *epoch)
     order = np.random.default_rng(seeds).permutation(len(images))
+    if len(order) % batch_size % 2:  # TensorFlow 2.21 writes past an array's end: see `Schedule.batch_size`
+        order = np.append(order, order[0])
     base = int(np.random.default_rng(seeds).integers(2**31))
     augment = context.recipe.augment
 

@@ -42,7 +42,8 @@ def importance(model: Any, channels: Channels, images: Images, spec: InputSpec, 
             loss = loss_of(labels, model(batch, training=False))
         return tape.gradient(loss, variables)
 
-    for batch, labels in fitting.in_order(images, spec, 128):
+    # An even number, for what `Schedule.batch_size` says.
+    for batch, labels in fitting.in_order(images.sample(len(images) // 2 * 2), spec, 128):
         slopes = iter(gradients(batch, labels))
         for name, weights in gates.items():
             change = sum(_by_channel(weight * next(slopes)) for weight in weights)

@@ -5,12 +5,41 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build.canonical import canonical
+from edgecnn.build.flatten import flatten
 from edgecnn.build.keras import keras
-from edgecnn.build.recipe import Context
+from edgecnn.build.recipe import Architecture, Context
+from edgecnn.errors import ModelError
 from edgecnn.files import replacing
 
 CONFIG, WEIGHTS = "model.json", "weights.npz"
 TEACHER = "teacher_"  # before the names of the files of a teacher
+
+
+def build(architecture: Architecture, context: Context) -> Any:
+    """A network that is not trained yet, in a fresh session: flat, and in the layers that all of the build knows."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(context.recipe.seed)
+    model = architecture.build(context.recipe.input, len(context.data.labels))
+    if any(isinstance(layer, keras.Model) for layer in model.layers):
+        model = flatten(model)
+    return canonical(model)
+
+
+def check_shape(model: Any, context: Context) -> None:
+    """Make sure that a network takes the recipe's input and gives one logit a class.
+
+    Raises:
+        ModelError: it does not.
+    """
+    spec, classes = context.recipe.input, len(context.data.labels)
+    if (model.input_shape, model.output_shape) != ((None, *spec.shape), (None, classes)):
+        raise ModelError(
+            "The network does not fit the data.",
+            received=f"{model.input_shape[1:]} to {model.output_shape[1:]}",
+            accepted=f"{spec.shape} to ({classes},), one logit a class: {', '.join(context.data.labels[:12])}",
+            remedy="a network of this input and output, or a folder of the classes that the network knows",
+        )
 
 
 def save_model(model: Any, folder: Path, prefix: str = "") -> dict[str, Path]:

@@ -37,7 +37,7 @@ def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = 
         DataError, ModelError, DeviceError: see `edgecnn.errors`.
     """
     recipe.check()
-    _check_installed()
+    check_installed()
     cache = cache or Cache()
     history, stages = follow(recipe, progress=progress, cache=cache)
     model = (out / f"{recipe.name}.tflite").resolve()
@@ -118,6 +118,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
     return {
         "schema": 1,
         "recipe": recipe.name,
+        "settings": recipe.settings(),
         "model": {"path": str(model), **figures["model"]},
         "float": figures["float"],
         "ptq": figures["ptq"],
@@ -132,7 +133,12 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
     }
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Make sure that what a build needs is there.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
     needed = ("tensorflow", "tf_keras", "tensorflow_model_optimization")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:

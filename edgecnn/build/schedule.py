@@ -13,7 +13,8 @@ class Schedule:
     Attributes:
         epochs: how often every training image is seen.
         min_steps: more epochs are trained where ``epochs`` have fewer steps than this: few photos need more rounds.
-        batch_size: images a step.
+        batch_size: images a step, an even number. For an odd one the gradient of a 1x1 convolution of stride 2 over
+            under 16 channels writes past the end of its memory (seen in TensorFlow 2.21 with oneDNN on AVX-512).
         learning_rate: at its highest.
         warm_up: the share of the steps in which the rate rises from 0 to that.
         weight_decay: decoupled from the gradient (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101); kernels alone.
@@ -37,8 +38,8 @@ class Schedule:
             problems.append(f"{stage} takes at least 1 epoch, not {self.epochs}")
         if self.min_steps < 0:
             problems.append(f"{stage} takes min_steps of 0 and more, not {self.min_steps}")
-        if self.batch_size < 1:
-            problems.append(f"{stage} takes a batch_size of at least 1, not {self.batch_size}")
+        if self.batch_size < 2 or self.batch_size % 2:
+            problems.append(f"{stage} takes an even batch_size, not {self.batch_size}")
         if not 0 < self.learning_rate < 1:
             problems.append(f"{stage} takes a learning_rate between 0 and 1, not {self.learning_rate}")
         if not (0 <= self.warm_up < 1 and 0 <= self.weight_decay < 1):

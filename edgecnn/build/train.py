@@ -30,6 +30,16 @@ class Teach(Schedule):
         problems = super().problems() + self.architecture.problems()
         return [*problems, "Teach has no teacher of its own"] if self.distill else problems
 
+    def check(self, model: Any, context: Context) -> None:
+        """Make sure that the teacher can be built and answers for the data's classes.
+
+        Raises:
+            ModelError: it does not fit the data.
+        """
+        from edgecnn.build import models
+
+        models.check_shape(models.build(self.architecture, context), context)
+
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the teacher's configuration and weights."""
         from edgecnn.build import models
@@ -60,10 +70,7 @@ class Train(Schedule):
 
 
 def _train(architecture: Architecture, context: Context, schedule: Schedule) -> tuple[Any, list[dict[str, float]]]:
-    from edgecnn.build import fitting
-    from edgecnn.build.keras import keras
+    from edgecnn.build import fitting, models
 
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(context.recipe.seed)
-    model = architecture.build(context.recipe.input, len(context.data.labels))
+    model = models.build(architecture, context)
     return model, fitting.fit(model, context, schedule)
