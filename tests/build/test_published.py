@@ -23,25 +23,27 @@ def idx(array: Any) -> bytes:
     return header + array.astype(np.uint8).tobytes()
 
 
-def write(folder: Path, zipped: bool = True, train: int = 200, test: int = 40) -> dict[str, Any]:
-    """Grey pictures of noise, 28 px; the first test image is also a training image."""
-    random = np.random.default_rng(1)
-    arrays = {
-        "train-images-idx3-ubyte": random.integers(0, 256, (train, 28, 28)),
-        "train-labels-idx1-ubyte": np.arange(train) % 10,
-        "t10k-images-idx3-ubyte": random.integers(0, 256, (test, 28, 28)),
-        "t10k-labels-idx1-ubyte": np.arange(test) % 10,
-    }
-    arrays["train-images-idx3-ubyte"][0] = arrays["t10k-images-idx3-ubyte"][0]
+def write_idx(folder: Path, train: Any, train_labels: Any, test: Any, test_labels: Any, zipped: bool = True) -> None:
+    """The four files of MNIST."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in arrays.items():
-        (folder / (f"{name}.gz" if zipped else name)).write_bytes(gzip.compress(idx(array)) if zipped else idx(array))
-    return arrays
+    for part, images, labels in (("train", train, train_labels), ("t10k", test, test_labels)):
+        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            data = gzip.compress(idx(array)) if zipped else idx(array)
+            (folder / (f"{name}.gz" if zipped else name)).write_bytes(data)
+
+
+def write(folder: Path, zipped: bool = True, train: int = 200, test: int = 40) -> Any:
+    """Grey pictures of noise, 28 px; the first test image is also a training image. Returns the test images."""
+    random = np.random.default_rng(1)
+    training, testing = (random.integers(0, 256, (count, 28, 28)) for count in (train, test))
+    training[0] = testing[0]
+    write_idx(folder, training, np.arange(train) % 10, testing, np.arange(test) % 10, zipped)
+    return testing
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_idx_files_keep_their_test_split_and_give_the_others(tmp_path: Path, progress: Any, zipped: bool) -> None:
-    arrays = write(tmp_path, zipped)
+    testing = write(tmp_path, zipped)
     data = Idx(path=str(tmp_path), rule=RULE).open(SPEC)
     loaded = data.load(progress).splits
     assert data.labels == tuple("0123456789")
@@ -49,7 +51,7 @@ def test_idx_files_keep_their_test_split_and_give_the_others(tmp_path: Path, pro
     assert sum(len(loaded[split]) for split in ("train", "validation", "calibration")) == 199  # one is a copy
     assert min(len(loaded[split]) for split in ("validation", "calibration")) > 5
     assert any("1 training images are left out" in line for line in progress.lines)
-    grey = arrays["t10k-images-idx3-ubyte"][3].astype(np.uint8)
+    grey = testing[3].astype(np.uint8)
     assert np.array_equal(loaded["test"].pixels[3], SPEC.apply(np.stack([grey] * 3, axis=-1)))
     assert loaded["test"].labels[3] == 3
 
@@ -103,7 +105,7 @@ def test_a_data_set_that_keras_has_downloaded_is_read_from_where_keras_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a process of its own, offline, with Debian's package looked for elsewhere: Keras reads its place once."""
-    arrays = write(tmp_path / ".keras" / "datasets" / "fashion-mnist", train=900)
+    testing = write(tmp_path / ".keras" / "datasets" / "fashion-mnist", train=900)
     code = (
         "from pathlib import Path; from edgecnn import InputSpec; from edgecnn.build import Published, published\n"
         "published._PACKAGED['fashion_mnist'] = Path('/nowhere')\n"
@@ -114,7 +116,7 @@ def test_a_data_set_that_keras_has_downloaded_is_read_from_where_keras_keeps_it(
     )
     environment = {**os.environ, "HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["40", "trouser", str(arrays["t10k-images-idx3-ubyte"][7, 0, 0])], done.stderr
+    assert done.stdout.split() == ["40", "trouser", str(testing[7, 0, 0])], done.stderr
 
 
 def test_without_a_connection_it_says_to_pass_a_folder(tmp_path: Path) -> None:

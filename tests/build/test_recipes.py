@@ -1,10 +1,14 @@
 import re
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
-from edgecnn.build import Folder, recipes
+from edgecnn.build import Folder, pipeline, recipes
 from edgecnn.errors import EdgecnnError, UsageError
+from tests.build.test_published import write_idx
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WHOLE = (PIPELINES / "shapes.py").read_text()
@@ -67,6 +71,27 @@ def test_the_data_may_be_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "pets").mkdir()
     monkeypatch.chdir(tmp_path / "pets")
     assert recipes.find(None, data=Path(), quick=False).name == "pets"
+
+
+@pytest.mark.parametrize(("name", "size"), [("cifar10", 32), ("fashion-mnist", 28)])
+def test_quick_goes_the_whole_way_on_the_users_own_data(tmp_path: Path, progress: Any, name: str, size: int) -> None:
+    random = np.random.default_rng(0)
+    labels = np.arange(2000) % 10
+    images = (random.integers(0, 60, (2000, size, size)) + 19 * labels[:, np.newaxis, np.newaxis]).astype(np.uint8)
+    data = tmp_path / "data"
+    if name == "cifar10":
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            path = data / ("train" if number < 1800 else "test") / str(label) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image)
+    else:
+        write_idx(data, images[:1800], labels[:1800], images[1800:], labels[1800:])
+    recipe = recipes.find(name, data=data, quick=True)
+    report = pipeline.run(recipe, out=tmp_path / "out", progress=progress)
+    assert {each["method"] for each in report["candidates"]} == {"ptq", "qat"}
+    assert [step["stage"] for step in report["steps"]] == ["train", "train", "prune-channels", "convert"]
+    assert report["steps"][2]["size_bytes"] < report["steps"][1]["size_bytes"]
+    assert report["data"]["test"] == 200
 
 
 def test_gates_for_photos_are_those_of_the_contract() -> None:
