@@ -94,6 +94,41 @@ def test_where_a_build_goes(monkeypatch: pytest.MonkeyPatch, options: list[str],
     assert out in ("there", f"artifacts/{recipe.name}")
 
 
+@pytest.mark.parametrize(
+    ("options", "gates"),
+    [
+        (["--max-drop", "1%"], {"drop": 0.01}),
+        (["--max-drop", "0.02"], {"drop": 0.02}),
+        (["--max-size", "100kB"], {"size_bytes": 100_000}),
+        (["--max-size", "0.5MB", "--max-p50", "5ms"], {"size_bytes": 500_000, "p50_ms": 5.0}),
+    ],
+)
+def test_budgets_have_units(monkeypatch: pytest.MonkeyPatch, options: list[str], gates: dict[str, float]) -> None:
+    (recipe,), _ = called(monkeypatch, "edgecnn.build.pipeline.run", "build", *options)
+    assert gates.items() <= {gate.name: gate.limit for gate in recipe.gates}.items()
+    prunes = [stage for stage in recipe.stages if stage.name == "prune-channels"]
+    assert len(prunes) == bool(set(gates) - {"drop"})
+    for stage in prunes:
+        assert stage.targets == gates
+
+
+@pytest.mark.parametrize("value", ["", "small", "-1kB", "0", "nan", "inf", "10 GB", "kB"])
+def test_a_budget_that_is_no_number_is_said(value: str) -> None:
+    refusal = error(run("build", "--max-size", value, "--json"))
+    assert refusal["code"] == "usage"
+    assert "kB or MB" in refusal["message"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--model", "m.h5"], ["--input-range", "0..1"], ["--model", "m.h5", "--data", "d", "--input-range", "0..2"]],
+)
+def test_options_of_an_own_model_go_together(options: list[str]) -> None:
+    result = run("build", *options, "--json")
+    assert result.exit_code == 2
+    assert error(result)["code"] == "usage"
+
+
 def test_bench_has_its_defaults(monkeypatch: pytest.MonkeyPatch, bundle_path: Path, bundle: Bundle) -> None:
     positional, named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path)
     assert positional == (bundle,)

@@ -212,6 +212,8 @@ class Channels:
             return self._unions.new(layer.filters)
         if kind == "Dense":
             return self._unions.new(layer.units)
+        if kind == "ChannelPooling":
+            return self._reduced(taken[0], node)
         if kind == "DepthwiseConv2D":
             return np.repeat(taken[0], layer.depth_multiplier)
         if kind == "Flatten" or (kind == "Reshape" and len(node.outputs.shape) == 2):
@@ -228,13 +230,17 @@ class Channels:
     def _made_by_operation(self, name: str, taken: list[Ids], node: Any) -> Ids | str:
         if name in _OPERATIONS_HANDED_ON:
             return taken[0]
-        if name in _REDUCTIONS:  # over the channels: each of them takes part in every result
-            self._fixed.append(taken[0])
-            return self._unions.new(node.outputs.shape[-1])
+        if name in _REDUCTIONS:
+            return self._reduced(taken[0], node)
         constants = [each for each in _arguments(node) if not _is_tensor(each) and np.ndim(each) > 0]
         if name in _OPERATIONS_JOINED and not constants:
             return self._joined(taken)
         return f"tf.{name}"
+
+    def _reduced(self, taken: Ids, node: Any) -> Ids:
+        """Over the channels: each of them takes part in every result."""
+        self._fixed.append(taken)
+        return self._unions.new(node.outputs.shape[-1])
 
     def _joined(self, taken: list[Ids]) -> Ids:
         widest = max(taken, key=len)

@@ -55,7 +55,7 @@ class Convert:
 
     Attributes:
         float_layers: where the gate ``drop`` of the recipe is missed on the validation split, up to so many of the
-            most sensitive layers stay in float.
+            most sensitive layers that have a kernel stay in float.
     """
 
     float_layers: int = 0
@@ -63,7 +63,7 @@ class Convert:
     name: ClassVar[str] = "convert"
     takes: ClassVar[tuple[Kind | None, ...]] = ("keras", "qat")
     makes: ClassVar[Kind] = "tflite"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -76,6 +76,7 @@ class Convert:
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the bare flatbuffer, and the logits of the Keras model that it was made of on the test split."""
         from edgecnn.build import fitting, models
+        from edgecnn.build.rounding import KERNELS
         from edgecnn.build.sensitivity import sensitivity
 
         model, calibration = models.load_model(context), context.data["calibration"]
@@ -83,10 +84,11 @@ class Convert:
         context.progress.update(0, 0, "converting")
         candidates = _candidates(model, context)
         wanted = _wanted_accuracy(context)
-        for count in range(1, self.float_layers + 1):
+        with_kernel = [cost for cost in costs if type(model.get_layer(cost.layer)).__name__ in KERNELS]
+        for count in range(1, min(self.float_layers, len(with_kernel)) + 1):
             if _best(candidates).val_accuracy >= wanted:
                 break
-            candidates.append(_mixed(model, costs[:count], context))
+            candidates.append(_mixed(model, with_kernel[:count], context))
         best = _best(candidates)
         context.progress.say(f"convert: {_told(candidates)}; {best.method} ships")
         files = {INT8_FILE: context.workspace / INT8_FILE, KERAS_LOGITS: context.workspace / KERAS_LOGITS}

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build.graph import Graph
 from edgecnn.build.keras import keras
 from edgecnn.build.quantizable import quantization_aware
 from edgecnn.preprocess import InputSpec, Pixels
@@ -23,10 +24,8 @@ def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset(
         ModelError: a layer that cannot be quantized.
     """
     aware = quantization_aware(model, float_layers=float_layers)
-    variables = next(layer for layer in aware.layers if hasattr(layer, "quantizer_vars")).quantizer_vars
     # The input's quantizer only ever widens, and images never leave this range.
-    for name, value in zip(("min_var", "max_var"), spec.range(), strict=True):
-        variables[name].assign(value)
+    _set_range(aware.get_layer(f"quant_{model.input_names[0]}"), *spec.range())
     return aware
 
 
@@ -45,22 +44,25 @@ def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Pixels) -> N
             quantizer(kernel, True, weights=variables)
         low, high = ranges.get(wrapper.name.removeprefix("quant_"), (0.0, 0.0))
         if low < high:
-            for variable in wrapper.variables:
-                if variable.name.endswith(("activation_min:0", "output_min:0")):
-                    variable.assign(min(low, 0.0))
-                elif variable.name.endswith(("activation_max:0", "output_max:0")):
-                    variable.assign(max(high, 0.0))
+            _set_range(wrapper, min(low, 0.0), max(high, 0.0))
 
 
 def observe(model: Any, spec: InputSpec, calibration: Pixels) -> dict[str, tuple[float, float]]:
-    """The smallest and the largest value that each layer puts out over these images, by name of the layer."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    outputs = keras.Model(model.inputs, [layer.output for layer in layers])
+    """The smallest and the largest value that each layer puts out over these images in all its calls, by its name."""
+    nodes = Graph.of(model).nodes
+    outputs = keras.Model(model.inputs, [node.outputs for node in nodes])
     found: dict[str, tuple[float, float]] = {}
     for start in range(0, len(calibration), _BATCH):
         values = outputs(spec.dequantize(calibration[start : start + _BATCH]), training=False)
-        for layer, value in zip(layers, values, strict=True):
-            low, high = found.get(layer.name, (np.inf, -np.inf))
+        for node, value in zip(nodes, values, strict=True):
+            low, high = found.get(node.layer.name, (np.inf, -np.inf))
             array = value.numpy()
-            found[layer.name] = (min(low, float(array.min())), max(high, float(array.max())))
+            found[node.layer.name] = (min(low, float(array.min())), max(high, float(array.max())))
     return found
+
+
+def _set_range(wrapper: Any, low: float, high: float) -> None:
+    """Of a layer's output, if that is rounded, and not over a range that is its operator's own."""
+    for variable in wrapper.variables:
+        if variable.name.endswith(("output_min:0", "output_max:0")):
+            variable.assign(low if variable.name.endswith("output_min:0") else high)

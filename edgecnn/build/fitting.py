@@ -51,14 +51,15 @@ def fit(
     train, validation = context.data["train"], context.data["validation"]
     steps, epochs = schedule.steps_per_epoch(len(train)), schedule.epochs_for(len(train))
     teacher = models.load_teacher(context) if schedule.distill else None
-    loss = schedule.distill.loss() if schedule.distill else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer=_optimizer(schedule, steps * epochs), loss=loss, metrics=[_accuracy()])
+    _compile(model, schedule, _optimizer(schedule, steps * epochs))
     model.optimizer.build(model.trainable_variables)
     checkpoint = context.workspace / CHECKPOINT.format(part)
     history = _restore(model, checkpoint)
+    first_frozen = max(epochs - round(frozen * epochs), len(history))
     for epoch in range(len(history), epochs):
-        if epoch >= epochs - round(frozen * epochs):
+        if epoch == first_frozen:
             _freeze(model)
+            _compile(model, schedule, model.optimizer)  # `fit` takes what was trainable when it was compiled
         figures = model.fit(
             _batches(train, context, (part, epoch), schedule.batch_size, teacher),
             initial_epoch=epoch,
@@ -79,7 +80,11 @@ def _freeze(model: Any) -> None:
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-    model.make_train_function(force=True)
+
+
+def _compile(model: Any, schedule: Schedule, optimizer: Any) -> None:
+    loss = schedule.distill.loss() if schedule.distill else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, metrics=[_accuracy()])
 
 
 def _optimizer(schedule: Schedule, steps: int) -> Any:

@@ -26,7 +26,7 @@ class Quantize(Schedule):
     name: ClassVar[str] = "quantize"
     takes: ClassVar[tuple[Kind | None, ...]] = ("keras",)
     makes: ClassVar[Kind] = "qat"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""

@@ -106,21 +106,30 @@ def test_a_layer_that_is_kept_in_float_is_the_only_one(model: Any) -> None:
         check_promises(facts, spec=SPEC, zeros={}, float_tensors=())
 
 
+@pytest.mark.parametrize(("wanted", "tried"), [(0.0, 1), (2.0, 3)])
 def test_layers_stay_in_float_only_where_the_drop_is_missed_and_within_the_budget(
-    tmp_path: Path, progress: Any
+    tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch, wanted: float, tried: int
 ) -> None:
-    """A drop of less than nothing is always missed: the whole budget is spent, and every file is held to its types."""
+    """What is always reached costs nothing; for what never is, the whole budget is spent, the costliest layer first."""
+    monkeypatch.setattr("edgecnn.build.convert._wanted_accuracy", lambda context: wanted)
     stages = (Train(epochs=1), Convert(float_layers=2), Verify(runs=3))
-    *_, converted, _ = run(stages, tmp_path, progress, gates=(Gate(name="drop", limit=0.0),))
-    candidates = converted.metrics["candidates"]
-    wanted = [each["val_accuracy"] for each in candidates if each["method"] == "ptq"]
-    assert len(candidates) in (1, 2, 3)
-    assert (len(candidates) == 1) == (wanted[0] >= candidates[0]["val_accuracy"] and len(candidates) == 1)
-    assert all(len(each["float_layers"]) >= n for n, each in enumerate(candidates))
+    *_, converted, verified = run(stages, tmp_path, progress, gates=())
+    candidates, costs = converted.metrics["candidates"], converted.metrics["sensitivity"]
+    assert [each["method"] for each in candidates] == ["ptq", "mixed", "mixed"][:tried]
+    for number, candidate in enumerate(candidates):
+        assert candidate["float_layers"] == [name for cost in costs[:number] for name in cost["members"]]
+        assert candidate["float_operators"] == number
+    assert verified.metrics["int8"]["method"] == converted.metrics["method"]
 
 
-def test_the_better_file_ships(tmp_path: Path, progress: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Quantization-aware weights that are ruined lose on validation, whatever they cost to train."""
+def test_what_may_be_lost_is_part_of_the_key_where_it_decides() -> None:
+    strict, loose = (replace(tiny(), gates=(Gate(name="drop", limit=limit),)) for limit in (0.001, 0.1))
+    assert Convert().beyond(strict) == Convert().beyond(loose)
+    assert Convert(float_layers=1).beyond(strict) != Convert(float_layers=1).beyond(loose)
+
+
+def test_the_better_file_ships(tmp_path: Path, progress: Any) -> None:
+    """Which it is, validation decides, through the file."""
     *_, quantized, converted, _ = run(
         (Train(epochs=3), Quantize(epochs=1), Convert(), Verify(runs=3)), tmp_path, progress, gates=()
     )
@@ -158,7 +167,8 @@ def test_masks_are_enforced_through_quantization_aware_training(
             channels = mask.shape[-2] // 4 * 4
             fours = np.moveaxis(mask, -2, -1)[..., :channels].reshape(-1, 4)
             assert (fours.sum(axis=1) >= 2).all()
-    assert pruned.metrics["sparsity"] == pytest.approx(sparsity, abs=0.03)
+    stem = 3 * 3 * 3 * 8 / (744 if pattern == "2:4" else np.inf)  # of three channels one is zero, not two of four
+    assert pruned.metrics["sparsity"] == pytest.approx(sparsity - stem / 6, abs=0.02)
     assert inspect(converted.files[INT8_FILE].read_bytes()).kernels
     assert verified.metrics["int8"]["sparsity"] >= pruned.metrics["sparsity"]
 
