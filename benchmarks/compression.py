@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn import console, targets
 from edgecnn.bench import interleaved, prepare
-from edgecnn.build import PruneChannels, Quantize, ResNet8, Sparsify, pipeline, recipes
+from edgecnn.build import Convert, PruneChannels, Quantize, ResNet8, Sparsify, pipeline, recipes
 from edgecnn.build.cache import Cache
 from edgecnn.build.convert import INT8_FILE
 from edgecnn.build.dress import dress
@@ -154,6 +154,10 @@ def rows(recipe: Recipe, progress: Progress, cache: Cache) -> Iterator[Row]:
     yield of(follow((train, two_of_four), small), "ResNet8, 2:4 sparse, PTQ", PTQ_FILE, "edgecnn")
     alone = follow((train, replace(prune, distill=None)))
     yield of(alone, "ours: pruned, not distilled, PTQ", PTQ_FILE, "edgecnn")
+    tenth = replace(prune, size_bytes=trained.history[0].files[FLOAT_FILE].stat().st_size // 10, macs=None)
+    larger = follow((train, tenth, learn, Convert()))
+    method = larger.history[-1].metrics["method"].upper()
+    yield of(larger, f"ours: pruned to a tenth of the float file ({method})", INT8_FILE, "edgecnn")
 
 
 def measured(found: list[Row]) -> list[dict[str, Any]]:

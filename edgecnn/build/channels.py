@@ -7,7 +7,6 @@ residual sums, dense connections and squeeze-and-excite need no rule of their ow
 through the graph is that of DepGraph (Fang et al. 2023, arXiv:2301.12900).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.build.keras import keras
+from edgecnn.build.graph import Graph, is_tensor
+from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import counted
 from edgecnn.errors import ModelError
 
@@ -29,12 +29,6 @@ _HANDED_ON = (
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise"),
 )
 _JOINED = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-_OPERATIONS_JOINED = (
-    *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv"),
-    *("math.maximum", "math.minimum"),
-)
-_OPERATIONS_HANDED_ON = ("nn.relu", "nn.relu6", "nn.silu", "nn.swish", "math.sigmoid", "math.tanh", "clip_by_value")
-_REDUCTIONS = ("math.reduce_mean", "math.reduce_max", "math.reduce_sum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +93,10 @@ class _Unions:
 
 
 class Channels:
-    """The channels of a flat functional Keras model, which is not changed.
+    """The channels of a flat, canonical Keras model, which is not changed.
 
     Args:
-        model: (batch, height, width, channels) float32 to (batch, classes); channels last.
+        model: (batch, height, width, channels) float32 to (batch, classes); see `edgecnn.build.canonical`.
 
     Attributes:
         groups: what can be removed, in the order of the graph.
@@ -118,7 +112,10 @@ class Channels:
         self._vectors: dict[int, Ids] = {}
         self._sites: dict[str, _Site] = {}
         self._fixed: list[Ids] = []
-        refused = [reason for node in _nodes(model) if (reason := self._follow(node))]
+        for image in model.inputs:
+            self._vectors[id(image)] = made = self._unions.new(image.shape[-1])
+            self._fixed.append(made)
+        refused = [reason for node in Graph.of(model).nodes if (reason := self._follow(node))]
         if refused:
             raise ModelError(
                 f"Channels cannot be removed from this network: {counted(len(refused), 'layer')} cannot be followed.",
@@ -182,11 +179,7 @@ class Channels:
 
     def _follow(self, node: Any) -> str | None:
         """Give the outputs of a call their channels; what is in the way, if anything is."""
-        layer, given = node.layer, [each for each in _arguments(node) if _is_tensor(each)]
-        if node.is_input:
-            self._vectors[id(node.outputs)] = made = self._unions.new(node.outputs.shape[-1])
-            self._fixed.append(made)
-            return None
+        layer, given = node.layer, [each for each in tf.nest.flatten(node.call_args) if is_tensor(each)]
         taken = [self._vectors[id(tensor)] for tensor in given if id(tensor) in self._vectors]
         if len(taken) < len(given):
             return None  # behind a layer that is refused already
@@ -206,14 +199,13 @@ class Channels:
         kind = type(layer).__name__
         if getattr(layer, "data_format", None) == "channels_first":
             return "channels come first"
-        if kind == "TFOpLambda":
-            return self._made_by_operation(layer.get_config()["function"], taken, node)
         if kind == "Conv2D" and layer.groups == 1:
             return self._unions.new(layer.filters)
         if kind == "Dense":
             return self._unions.new(layer.units)
-        if kind == "ChannelPooling":
-            return self._reduced(taken[0], node)
+        if kind == "ChannelPooling":  # each channel takes part in the result
+            self._fixed.append(taken[0])
+            return self._unions.new(1)
         if kind == "DepthwiseConv2D":
             return np.repeat(taken[0], layer.depth_multiplier)
         if kind == "Flatten" or (kind == "Reshape" and len(node.outputs.shape) == 2):
@@ -226,21 +218,6 @@ class Channels:
             last = layer.axis in (-1, len(node.outputs.shape) - 1)
             return np.concatenate(taken) if last else self._joined(taken)
         return "its channels cannot be followed"
-
-    def _made_by_operation(self, name: str, taken: list[Ids], node: Any) -> Ids | str:
-        if name in _OPERATIONS_HANDED_ON:
-            return taken[0]
-        if name in _REDUCTIONS:
-            return self._reduced(taken[0], node)
-        constants = [each for each in _arguments(node) if not _is_tensor(each) and np.ndim(each) > 0]
-        if name in _OPERATIONS_JOINED and not constants:
-            return self._joined(taken)
-        return f"tf.{name}"
-
-    def _reduced(self, taken: Ids, node: Any) -> Ids:
-        """Over the channels: each of them takes part in every result."""
-        self._fixed.append(taken)
-        return self._unions.new(node.outputs.shape[-1])
 
     def _joined(self, taken: list[Ids]) -> Ids:
         widest = max(taken, key=len)
@@ -272,21 +249,6 @@ class Channels:
             if item not in fixed:
                 members.setdefault(tuple(names), []).append(item)
         return tuple(Group(layers=names, ids=np.array(items, np.int64)) for names, items in members.items())
-
-
-def _nodes(model: Any) -> Iterable[Any]:
-    """The calls of a functional model, each after those whose results it takes."""
-    return [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
-
-
-def _arguments(node: Any) -> list[Any]:
-    """What a layer is called with, and what the lists among it hold."""
-    values = (*node.call_args, *node.call_kwargs.values())
-    return [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
-
-
-def _is_tensor(value: Any) -> bool:
-    return hasattr(value, "_keras_history")
 
 
 def _kernel(layer: Any) -> Any | None:

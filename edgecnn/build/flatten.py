@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build.graph import Graph
+from edgecnn.build.keras import keras, tf
 from edgecnn.errors import ModelError
 
 _AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
@@ -35,8 +37,6 @@ def flatten(model: Any) -> Any:
         ModelError: a model is subclassed, has several inputs or outputs or adds losses; the input's size is not known;
             a layer cannot be rebuilt, or is called in a way that would be lost; or the outputs are not the same.
     """
-    from edgecnn.build.keras import keras
-
     names = _names(model)
     source = model.inputs[0]._keras_history.layer
     if None in source.output.shape[1:]:
@@ -56,10 +56,8 @@ class _Copies:
 
     def through(self, model: Any, image: Any, frozen: bool, trainable: bool) -> Any:
         """What a model makes of a Keras tensor, by copies of its layers; frozen is what never runs as in training."""
-        from edgecnn.build.keras import tf
-
         new = {id(model.inputs[0]): image}  # by id: `==` of Keras tensors is a layer
-        for node in _nodes(model):
+        for node in Graph.of(model).nodes:
             given = (node.call_args, node.call_kwargs)
             args, kwargs = tf.nest.map_structure(lambda value: new.get(id(value), value), given)
             inherited = (frozen or _is_inference(node), trainable and node.layer.trainable)
@@ -68,8 +66,6 @@ class _Copies:
         return new[id(model.outputs[0])]
 
     def _called(self, node: Any, args: Any, kwargs: dict[str, Any], frozen: bool, trainable: bool) -> Any:
-        from edgecnn.build.keras import keras, tf
-
         layer, kind = node.layer, type(node.layer).__name__
         if isinstance(layer, keras.Model):
             if _argument(node, "mask") is not None:
@@ -120,11 +116,9 @@ def _names(model: Any) -> dict[Any, str]:
 
 def _paths(model: Any, outer: tuple[str, ...] = ()) -> dict[Any, tuple[str, ...]]:
     """The layers in a model and in those inside: the names of the models around each, and its own."""
-    from edgecnn.build.keras import keras
-
     _check(model)
     paths: dict[Any, tuple[str, ...]] = {}
-    for node in _nodes(model):
+    for node in Graph.of(model).nodes:
         path = (*outer, node.layer.name)
         paths |= _paths(node.layer, path) if isinstance(node.layer, keras.Model) else {node.layer: path}
     return paths
@@ -140,16 +134,8 @@ def _check(model: Any) -> None:
         raise _refused(model, "adds losses or metrics of its own", "give them to compile instead")
 
 
-def _nodes(model: Any) -> list[Any]:
-    """The calls in a functional model, each after those whose results it takes; its input is none."""
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
-
-
 def _is_inference(node: Any) -> bool:
     """Whether a call says ``training=False``."""
-    from edgecnn.build.keras import tf
-
     training = _argument(node, "training")
     if tf.is_tensor(training) or training:
         raise _refused(node.layer, f"is called with training={training}", "leave the argument out, or give False")

@@ -8,8 +8,8 @@ import pytest
 
 from edgecnn import InputSpec
 from edgecnn.build.architectures import ResNet8, SeparableNet
+from edgecnn.build.canonical import canonical
 from edgecnn.build.channels import Alive, Channels
-from edgecnn.build.custom_layers import ChannelPooling, HardSwish
 from edgecnn.build.keras import keras, tf
 from edgecnn.errors import ModelError
 
@@ -141,17 +141,12 @@ HEADS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def canonical_attention(x: Any) -> Any:
-    summary = layers.Concatenate()([ChannelPooling("mean")(x), ChannelPooling("max")(x)])
-    return layers.Multiply()([HardSwish()(x), layers.Conv2D(1, 3, padding="same", activation="sigmoid")(summary)])
-
-
 def network(blocks: list[Callable[[Any], Any]], head: str) -> Any:
     image = x = layers.Input((16, 16, 3))
     x = layers.MaxPooling2D(2)(convolution(x))
     for block in blocks:
         x = block(x)
-    return keras.Model(image, layers.Dense(5)(HEADS[head](x)))
+    return canonical(keras.Model(image, layers.Dense(5)(HEADS[head](x))))
 
 
 @pytest.mark.parametrize("head", list(HEADS))
@@ -159,9 +154,7 @@ def test_on_every_head(head: str) -> None:
     assert_nothing_changes(network([residual], head))
 
 
-@pytest.mark.parametrize(
-    "block", [*BLOCKS[1:-1], spatial_attention, canonical_attention], ids=lambda block: block.__name__
-)
+@pytest.mark.parametrize("block", [*BLOCKS[1:-1], spatial_attention], ids=lambda block: block.__name__)
 def test_on_every_kind_of_block(block: Callable[[Any], Any]) -> None:
     assert_nothing_changes(network([block, convolution], "pool"))
 
@@ -176,10 +169,9 @@ def test_on_random_graphs(seed: int) -> None:
     assert_nothing_changes(network(blocks, str(random.choice(list(HEADS)))), seed)
 
 
-@pytest.mark.parametrize("block", [spatial_attention, canonical_attention])
-def test_what_a_reduction_over_channels_reads_stays(block: Callable[[Any], Any]) -> None:
+def test_what_a_reduction_over_channels_reads_stays() -> None:
     """A mean over fewer channels is another mean."""
-    channels = Channels(network([block], "pool"))
+    channels = Channels(network([spatial_attention], "pool"))
     assert [group.layers for group in channels.groups] == []
 
 
