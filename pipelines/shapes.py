@@ -2,7 +2,8 @@
 
     edgecnn build            (or: edgecnn build shapes)
 
-A residual network learns 13,500 pictures of 96x96 pixels, is pruned to 65 % zeros, trained quantization-aware, proved.
+A residual network learns 13,500 pictures of 96x96 pixels, is pruned to 65 % zeros and trained quantization-aware,
+taught by what it was, and proved.
 
 To expect (2 cores of an AMD EPYC, x86-64, November 2026): 3 to 4 minutes; accuracy of the int8 file 0.986 and of the
 float one 0.987; 194 kB (100 kB gzipped) against 712 kB (658 kB); p50 of 0.085 ms against 0.223 ms, one thread.
@@ -10,6 +11,7 @@ float one 0.987; 194 kB (100 kB gzipped) against 712 kB (658 kB); p50 of 0.085 m
 
 from edgecnn.build import (
     Convert,
+    Distill,
     Flip,
     Gate,
     InputSpec,
@@ -25,6 +27,7 @@ from edgecnn.build import (
 
 def recipe(*, quick: bool = False) -> Recipe:
     """The recipe; ``quick`` proves that all works in seconds, and learns next to nothing."""
+    teacher = Distill()
     return Recipe(
         name="shapes",
         data=Shapes(images_per_class=40 if quick else 1500),
@@ -33,8 +36,8 @@ def recipe(*, quick: bool = False) -> Recipe:
         augment=(Flip(),),
         stages=(
             Train(epochs=1 if quick else 10, batch_size=32),
-            Sparsify(sparsity=0.65, epochs=1 if quick else 3, batch_size=32),
-            Quantize(epochs=1 if quick else 3, batch_size=32),
+            Sparsify(sparsity=0.65, epochs=1 if quick else 3, batch_size=32, distill=teacher),
+            Quantize(epochs=1 if quick else 3, batch_size=32, distill=teacher),
             Convert(),
             Verify(runs=20 if quick else 200),
         ),
