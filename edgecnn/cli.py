@@ -70,6 +70,16 @@ def _threads(context: click.Context, parameter: click.Parameter, value: str | No
     return tuple(int(count) for count in counts)
 
 
+def _share(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    with suppress(ValueError):
+        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+        if 0 <= share < 1:
+            return share
+    raise click.BadParameter(f"{value!r} is not a share of the images from 0 to under 1, such as 1% or 0.01")
+
+
 def _number(*units: tuple[str, float]) -> Any:
     """A callback for a positive number with a unit: ``100kB`` and ``100000`` are one."""
 
@@ -109,7 +119,7 @@ def main() -> None:
     "--model", type=click.Path(path_type=Path), metavar="FILE", help="Your trained Keras 2 file: no training."
 )
 @click.option("--input-range", metavar="RANGE", help="What it was trained on: 0..255, 0..1 or -1..1.")
-@click.option("--max-drop", metavar="1%", callback=_number(("%", 0.01)), help="Accuracy that may be lost.")
+@click.option("--max-drop", metavar="1%", callback=_share, help="Accuracy that may be lost.")
 @click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
 @click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
 @_json
@@ -150,13 +160,15 @@ def build(
         chosen = budgets.on(chosen)
         report = pipeline.run(chosen, out=out or Path("artifacts") / chosen.name, progress=progress)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
+    if quick:
+        click.echo("Quick: it proves that everything works; the network has learned next to nothing.", err=True)
     missed = [gate for gate in report["gates"] if not gate["passed"]]
     if missed:
         refusal = GateError(
             f"Missed: {', '.join(gate['name'] for gate in missed)}. The model and its report are kept.",
             received=", ".join(f"{gate['name']} {gate['value']}" for gate in missed),
             accepted=", ".join(f"{gate['name']} {gate['limit']}" for gate in missed),
-            remedy="more images or epochs, a wider network or less sparsity; or another gate in the recipe",
+            remedy="a looser budget, more images or epochs; or another network, sparsity or gate in the recipe",
         )
         console.say_error(refusal)
         raise click.exceptions.Exit(refusal.exit_code)

@@ -119,6 +119,16 @@ def test_a_budget_that_is_no_number_is_said(value: str) -> None:
     assert "kB or MB" in refusal["message"]
 
 
+@pytest.mark.parametrize("value", ["1", "5", "150%", "-1%", "abc", "nan%"])
+def test_a_drop_that_could_never_be_missed_is_said(value: str) -> None:
+    assert "such as 1% or 0.01" in error(run("build", "--max-drop", value, "--json"))["message"]
+
+
+def test_nothing_may_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    (recipe,), _ = called(monkeypatch, "edgecnn.build.pipeline.run", "build", "--max-drop", "0%")
+    assert {gate.name: gate.limit for gate in recipe.gates}["drop"] == 0
+
+
 @pytest.mark.parametrize(
     "options",
     [["--model", "m.h5"], ["--input-range", "0..1"], ["--model", "m.h5", "--data", "d", "--input-range", "0..2"]],

@@ -16,12 +16,30 @@ PATH = "/home/someone/" + "a folder with a long name/" * 6 + "model.tflite"
 STATS = {"p50_ms": 12345.678, "p90_ms": 123456.789, "p99_ms": 1234567.891}
 
 
+def step(stage: str, method: str, accuracy: float, size: int, zipped: int, p50: float) -> dict[str, Any]:
+    sizes = {"size_bytes": size, "gzip_bytes": zipped}
+    return {"stage": stage, "method": method, "accuracy": accuracy, **sizes, "p50_ms": p50}
+
+
 def report() -> dict[str, Any]:
     return {
         "model": {"path": PATH, "size_bytes": 123_456_789, "gzip_bytes": 98_765_432},
-        "float": {"accuracy": 0.98, "size_bytes": 1_234_567_890, "gzip_bytes": 1_134_567_890, "p50_ms": 12345.67},
-        "ptq": {"accuracy": 0.9, "size_bytes": 123_456_789},
-        "int8": {"accuracy": 0.97, "agreement": 0.99, "sparsity": 0.7, "p50_ms": 1234.56, "method": "qat"},
+        "steps": [
+            step("train", "float", 0.98, 1_234_567_890, 1_134_567_890, 12345.67),
+            step("train", "ptq", 0.9, 123_456_789, 113_456_789, 1234.56),
+            step("prune-channels", "ptq", 0.9, 61_456_789, 56_456_789, 234.56),
+            step("sparsify", "ptq", 0.9, 61_456_780, 26_456_789, 334.56),
+            step("convert", "mixed", 0.97, 61_456_781, 26_456_780, 234.56),
+        ],
+        "candidates": [{"method": name, "val_accuracy": 0.9} for name in ("ptq", "qat", "mixed")],
+        "pruning": [
+            {"size_bytes": 123_456_789, "macs": 10**10, "p50_ms": 12345.678},
+            {"size_bytes": 61_456_789, "macs": 10**9, "val_accuracy": 0.91},
+        ],
+        "int8": {
+            **{"accuracy": 0.97, "agreement": 0.99, "sparsity": 0.7, "p50_ms": 1234.56, "method": "mixed"},
+            "float_layers": [f"a_layer_with_a_long_name_{number}" for number in range(6)],
+        },
         "data": {"classes": [LONG, ODD], "test": 123_456},
         "gates": [
             {"name": "size_bytes", "limit": 123_456_789.0, "value": 123_456_789, "passed": True},
@@ -98,13 +116,32 @@ def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:
 
 def test_the_figures_of_a_build_are_there() -> None:
     text = rendered(console.build_summary(report()))
-    for figure in ("0.9800", "1,234,567,890", "98,765,432", "0.9900", "QAT", "123456 test images", "kept", "missed"):
+    for figure in ("0.9800", "1,234,567,890", "26,456,780", "0.9900", "MIXED", "123456 test images", "kept", "missed"):
         assert figure in text
     assert "None" not in text
 
 
-def test_a_build_without_a_ptq_baseline_has_no_row_for_it() -> None:
-    assert "ptq" not in rendered(console.build_summary({**report(), "ptq": None}))
+def changes(stage: str) -> list[str]:
+    """The percentages in the row of a stage's PTQ file."""
+    text = rendered(console.build_summary(report()), width=120)
+    row = next(line for line in text.splitlines() if line.strip().startswith(stage) and " ptq " in line)
+    return [word for word in row.split() if word.endswith("%")]
+
+
+def test_a_stage_is_said_to_have_changed_what_it_changed() -> None:
+    assert changes("train") == ["-90%", "-90%", "-90%"]
+    assert changes("prune-channels") == ["-50%", "-50%", "-81%"]
+
+
+def test_zeros_change_the_download_alone_whatever_the_clock_says() -> None:
+    assert changes("sparsify") == ["-53%"]
+
+
+def test_the_trade_off_is_there_after_a_miss_alone() -> None:
+    missed = report()
+    kept = {**missed, "gates": [{**gate, "passed": True} for gate in missed["gates"]]}
+    assert "unpruned" in rendered(console.build_summary(missed))
+    assert "unpruned" not in rendered(console.build_summary(kept))
 
 
 def test_json_is_one_line_on_stdout_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

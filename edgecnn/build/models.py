@@ -58,13 +58,21 @@ def save_weights(model: Any, path: Path) -> Path:
 
 
 def load_model(context: Context) -> Any:
-    """The newest float model, with its weights, rebuilt in a fresh session so that every name repeats."""
+    """The newest float model, with its weights, rebuilt in a fresh session so that every name repeats.
+
+    Whatever was frozen while it was trained can be trained from here on, for what pruning takes from a layer only that
+    layer can make up for. Batch norms stay as they are: one that is frozen belongs to statistics that are not learned.
+    """
     config, weights = context.latest(CONFIG), context.latest(WEIGHTS)
     assert config, "the recipe's check puts a stage that makes a Keras model first"
     assert weights, "a configuration is never without its weights"
     keras.backend.clear_session()
     keras.utils.set_random_seed(context.recipe.seed)
-    return rebuilt(config, weights)
+    model = rebuilt(config, weights)
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = True
+    return model
 
 
 def load_teacher(context: Context) -> Any:

@@ -158,9 +158,13 @@ def _specs(shape: tuple[Any, ...], scale: float, offset: float) -> dict[str, Inp
 
 def _found(own: Own, recipe: Recipe, data: Dataset, input_range: str | None, progress: Progress) -> dict[str, Any]:
     """The range that was said, or the one of the best accuracy on the validation split, and the input it makes."""
+    from edgecnn.build import canonical, quantizable
+
     progress.update(0, 0, "reading the model")
     model, specs = own.network()
     _check_fits(model, data)
+    if any(stage.makes == "qat" for stage in recipe.stages):
+        quantizable.check(canonical.canonical(model))
     if not specs or input_range not in (None, *specs):
         raise UsageError(
             "The network cannot have been trained on images of this range: it prepares them itself.",

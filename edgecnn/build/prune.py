@@ -111,6 +111,8 @@ class PruneChannels(Schedule):
             model, facts = self._step(model, context, number, way[0])
             context.progress.say(f"{self.name}: step {number}/{self.steps}, {_told(facts)}")
             last = number == self.steps
+            if not last and facts["channels"] == way[-1]["channels"]:
+                continue  # too little for a step: nothing to make up for
             schedule = self if last else replace(self, epochs=self.step_epochs, min_steps=0)
             history = fitting.fit(model, context, schedule, part=number)
             way.append({**facts, "val_accuracy": history[-1]["val_accuracy"]})

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.build import Convert, Gate, PruneChannels, Quantize, ResNet8, Teach, Train, Verify, budgets, models
+from edgecnn.build import (
+    Convert,
+    Gate,
+    PruneChannels,
+    Quantize,
+    ResNet8,
+    Sparsify,
+    Teach,
+    Train,
+    Verify,
+    budgets,
+    models,
+)
 from edgecnn.build import pipeline as building
 from edgecnn.build.cache import Cache
 from edgecnn.build.keras import keras
@@ -37,8 +49,11 @@ class Network:
             x = layers.Lambda(lambda y: y * y, name="squares")(x)
         if self.block == "elu":
             x = layers.ELU(name="smooth")(x)
-        if self.block == "nested":
-            x = keras.Sequential([layers.Input(x.shape[1:]), layers.Conv2D(8, 3), layers.ReLU()], name="base")(x)
+        if self.block in ("nested", "frozen"):
+            inside = [layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU()]
+            base = keras.Sequential([layers.Input(x.shape[1:]), *inside], name="base")
+            base.trainable = self.block != "frozen"
+            x = base(x, training=False)
         return keras.Model(image, layers.Dense(self.classes or classes)(layers.GlobalAveragePooling2D()(x)))
 
 
@@ -123,6 +138,20 @@ def test_a_network_inside_the_network_is_flattened_and_goes_all_the_way(tmp_path
     report = built(tmp_path, progress, architecture=Network(block="nested"))
     assert report["int8"]["agreement"] > 0.5
     assert "conv2d" in " ".join(each["layer"] for each in report["sensitivity"])
+
+
+def test_what_was_frozen_in_training_is_trained_where_it_is_pruned(tmp_path: Path, progress: Any) -> None:
+    """As the base of transfer learning is: its zeros are kept through QAT, and it makes up for them."""
+    stages = (STAGES[0], Sparsify(sparsity=0.5, epochs=1), *STAGES[1:])
+    report = built(tmp_path, progress, architecture=Network(block="frozen"), stages=stages)
+    assert report["int8"]["sparsity"] >= 0.45
+    trained, pruned = (
+        np.load(Cache(tmp_path / "cache").root / report["stages"][number]["key"] / models.WEIGHTS)["arr_2"]
+        for number in (0, 1)
+    )
+    assert trained.shape == pruned.shape == (3, 3, 8, 8)
+    assert (pruned == 0).mean() == pytest.approx(0.5, abs=0.01)
+    assert not np.array_equal(trained[pruned != 0], pruned[pruned != 0])
 
 
 def test_what_is_built_is_flat_and_the_same_each_time(progress: Any, tmp_path: Path) -> None:
