@@ -114,7 +114,7 @@ def _steps(report: dict[str, Any]) -> Table:
         next(column for column in table.columns if column.header == name).justify = "right"
     before: dict[str, Any] | None = None
     for step in report["steps"]:
-        cells = []
+        cells: list[str] = []
         for name, noise in (("size_bytes", 0.01), ("gzip_bytes", 0.01), ("p50_ms", 0.1)):
             change = step[name] / before[name] - 1 if before else 0.0
             same_network = bool(before) and name == "p50_ms" and step["method"] != "float" and "%" not in cells[0]

@@ -3,7 +3,21 @@
 Importing this loads no TensorFlow: a stage does that when it runs.
 """
 
-from edgecnn.build.architectures import ResNet8, SeparableNet
+from edgecnn.build.architectures import (
+    CBAM,
+    ConvNet,
+    EfficientNetLite0,
+    EfficientNetLite1,
+    EfficientNetLite2,
+    Inception,
+    MobileNetV1,
+    MobileNetV2,
+    ResNet8,
+    ResNet18,
+    ResNet20,
+    SeparableNet,
+    SqueezeExcite,
+)
 from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
@@ -19,25 +33,36 @@ from edgecnn.images import SplitRule
 from edgecnn.preprocess import InputSpec
 
 __all__ = [
+    "CBAM",
     "Affine",
+    "ConvNet",
     "Convert",
     "Crop",
     "Distill",
+    "EfficientNetLite0",
+    "EfficientNetLite1",
+    "EfficientNetLite2",
     "Flip",
     "Folder",
     "Gate",
     "Idx",
+    "Inception",
     "InputSpec",
     "Light",
+    "MobileNetV1",
+    "MobileNetV2",
     "PruneChannels",
     "Published",
     "Quantize",
     "Recipe",
     "ResNet8",
+    "ResNet18",
+    "ResNet20",
     "SeparableNet",
     "Shapes",
     "Sparsify",
     "SplitRule",
+    "SqueezeExcite",
     "Teach",
     "Train",
     "Verify",

@@ -34,7 +34,7 @@ class Sparsify(Schedule):
     name: ClassVar[str] = "sparsify"
     takes: ClassVar[tuple[Kind | None, ...]] = ("keras",)
     makes: ClassVar[Kind] = "keras"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -50,12 +50,18 @@ class Sparsify(Schedule):
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the pruned model's configuration and weights, where its zeros are, and its PTQ file."""
         from edgecnn.build import converter, fitting, models
-        from edgecnn.build.keras import tfmot
+        from edgecnn.build.keras import keras, tfmot
 
         pruning = tfmot.sparsity.keras
         images = len(context.data["train"])
-        steps = self.steps_per_epoch(images) * self.epochs_for(images)
-        pruned = pruning.prune_low_magnitude(models.load_model(context), **self._schedule(pruning, steps))
+        settings = self._schedule(pruning, self.steps_per_epoch(images) * self.epochs_for(images))
+        model = models.load_model(context)
+        kernels = _kernels(model)
+
+        def wrapped(layer: Any) -> Any:  # the others as they are: tfmot refuses some even where nothing is to be pruned
+            return pruning.prune_low_magnitude(layer, **settings) if layer.name in kernels else layer
+
+        pruned = keras.models.clone_model(model, clone_function=wrapped)
         history = fitting.fit(pruned, context, self, callbacks=[pruning.UpdatePruningStep()])
         model = pruning.strip_pruning(pruned)
         kernels = _kernels(model)

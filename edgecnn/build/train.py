@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edgecnn.build.recipe import Architecture, Artifact, Context, Kind
+from edgecnn.build.recipe import Architecture, Artifact, Context, Kind, Recipe, described
 from edgecnn.build.schedule import Schedule
 from edgecnn.files import write_atomically
 
@@ -29,6 +29,10 @@ class Teach(Schedule):
         """What is wrong with the settings, one sentence each."""
         problems = super().problems() + self.architecture.problems()
         return [*problems, "Teach has no teacher of its own"] if self.distill else problems
+
+    def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
+        """Two kinds of network may have the same settings."""
+        return (described(self.architecture),)
 
     def check(self, model: Any, context: Context) -> None:
         """Make sure that the teacher can be built and answers for the data's classes.

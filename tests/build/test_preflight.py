@@ -11,6 +11,8 @@ from edgecnn import InputSpec
 from edgecnn.build import (
     Convert,
     Gate,
+    MobileNetV1,
+    MobileNetV2,
     PruneChannels,
     Quantize,
     ResNet8,
@@ -23,7 +25,7 @@ from edgecnn.build import (
 )
 from edgecnn.build import pipeline as building
 from edgecnn.build.cache import Cache
-from edgecnn.build.keras import keras
+from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import Context, Recipe, Stage
 from edgecnn.errors import EdgecnnError, GateError, ModelError
 from tests.build.tiny_recipe import recipe as tiny
@@ -47,6 +49,8 @@ class Network:
         x = layers.Conv2D(8, 3, strides=4, name="first")(image)
         if self.block == "lambda":
             x = layers.Lambda(lambda y: y * y, name="squares")(x)
+        if self.block == "swish":
+            x = layers.PReLU(shared_axes=[1, 2])(layers.Rescaling(0.5)(x * tf.nn.relu6(x + 3.0) * (1 / 6)))
         if self.block == "elu":
             x = layers.ELU(name="smooth")(x)
         if self.block in ("nested", "frozen"):
@@ -152,6 +156,17 @@ def test_what_was_frozen_in_training_is_trained_where_it_is_pruned(tmp_path: Pat
     assert trained.shape == pruned.shape == (3, 3, 8, 8)
     assert (pruned == 0).mean() == pytest.approx(0.5, abs=0.01)
     assert not np.array_equal(trained[pruned != 0], pruned[pruned != 0])
+
+
+def test_layers_that_tfmot_does_not_know_are_no_reason_not_to_prune(tmp_path: Path, progress: Any) -> None:
+    stages = (STAGES[0], Sparsify(sparsity=0.5, epochs=1), *STAGES[1:])
+    report = built(tmp_path, progress, architecture=Network(block="swish"), stages=stages)
+    assert report["int8"]["sparsity"] >= 0.45
+
+
+def test_two_kinds_of_teacher_with_the_same_settings_are_not_one() -> None:
+    teachers = [Teach(architecture=architecture, epochs=1) for architecture in (MobileNetV1(), MobileNetV2())]
+    assert teachers[0].beyond(tiny()) != teachers[1].beyond(tiny())
 
 
 def test_what_is_built_is_flat_and_the_same_each_time(progress: Any, tmp_path: Path) -> None:
