@@ -20,7 +20,7 @@ import numpy as np
 
 from edgecnn import console, targets
 from edgecnn.bench import interleaved, prepare
-from edgecnn.build import PruneChannels, Quantize, ResNet8, Sparsify, pipeline, recipes
+from edgecnn.build import Distill, PruneChannels, Quantize, ResNet8, Sparsify, pipeline, recipes
 from edgecnn.build.cache import Cache
 from edgecnn.build.convert import INT8_FILE
 from edgecnn.build.dress import dress
@@ -142,14 +142,15 @@ def rows(recipe: Recipe, progress: Progress, cache: Cache) -> Iterator[Row]:
     pruned = replace(whole, history=whole.history[:2])
     yield of(trained, "ours: its network, float", FLOAT_FILE, "float")
     yield of(trained, "ours: its network, PTQ", PTQ_FILE, "PTQ")
-    yield of(pruned, "ours: pruned and distilled, PTQ", PTQ_FILE, "edgecnn")
+    yield of(pruned, "ours: pruned, PTQ", PTQ_FILE, "edgecnn")
     yield of(whole, f"ours: ships ({whole.history[-1].metrics['method'].upper()})", INT8_FILE, "edgecnn")
     yield of(follow((train,), small), "ResNet8, float", FLOAT_FILE, "float")
     yield of(follow((train,), small), "ResNet8, TFLite's own PTQ", PTQ_FILE, "PTQ")
     yield of(follow((train, AiEdgeQuantizer()), small), "ResNet8, ai-edge-quantizer", PEER_FILE, "peer")
     yield of(follow((train, TfmotQat(**like, epochs=learn.epochs)), small), "ResNet8, tfmot QAT", PEER_FILE, "peer")
-    alone = follow((train, replace(prune, distill=None)))
-    yield of(alone, "ours: pruned, not distilled, PTQ", PTQ_FILE, "edgecnn")
+    other = None if prune.distill else Distill(temperature=4.0, weight=0.9)
+    name = f"ours: pruned{' and distilled' if other else ', not distilled'}, PTQ"
+    yield of(follow((train, replace(prune, distill=other))), name, PTQ_FILE, "edgecnn")
     sparse = TfmotQat(**like, epochs=learn.epochs // 2, sparsity=0.5)
     yield of(follow((train, sparse), small), "ResNet8, tfmot 50 % sparse, PQAT", PEER_FILE, "peer")
     two_of_four = Sparsify(sparsity=0.5, pattern="2:4", **like, epochs=learn.epochs // 2)
