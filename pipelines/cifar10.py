@@ -3,8 +3,8 @@
     edgecnn build cifar10 [--data DIR]        DIR: a folder with train/ and test/; without it, tf_keras.datasets
 
 A ResNet8 of twice the width is trained, loses channels until it takes no more than the reference ResNet8, learns again,
-and is trained quantization-aware. Its wide form is no good teacher for it (temperature 4, weight 0.9): without, it was
-better on validation. `benchmarks/compression.py` holds it against others.
+and is trained quantization-aware. A teacher, its own wide form (temperature 4, weight 0.9), made no difference that
+could be told from chance. `benchmarks/compression.py` holds all of it against others.
 """
 
 from edgecnn.build import (
