@@ -5,7 +5,7 @@
 A residual network learns 13,500 pictures of 96x96 pixels, is pruned to 65 % zeros and trained quantization-aware,
 taught by what it was, and proved.
 
-To expect (2 cores of an AMD EPYC, x86-64, November 2026): 4 to 8 minutes; accuracy of the int8 file 0.984 and of the
+To expect (2 cores of an AMD EPYC, x86-64, November 2026): under 8 minutes; accuracy of the int8 file 0.984 and of the
 float one 0.986; 193 kB (100 kB gzipped) against 715 kB (660 kB); p50 of 0.078 ms against 0.207 ms, one thread.
 """
 
