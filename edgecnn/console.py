@@ -17,6 +17,7 @@ from rich.text import Text
 from edgecnn.errors import DeviceError, EdgecnnError
 
 _LINE_EVERY_S = 15.0
+_IN_BRACKETS = "the 95 % interval is in brackets"
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
@@ -93,7 +94,7 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in report["candidates"])
     facts = (
         f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, "
-        f"{len(data['classes'])} classes, {data['test']} test images\n"
+        f"{len(data['classes'])} classes\n{data['test']} test images; {_IN_BRACKETS}\n"
         f"{int8['method'].upper()} ships; on validation: {tried}"
     )
     if int8["float_layers"]:
@@ -109,9 +110,9 @@ def _steps(report: dict[str, Any]) -> Table:
 
     Latencies are noisy: one that is said to have changed belongs to another file, and differs by a tenth.
     """
-    table = Table("", "", "accuracy", "file", "gzip", "p50 ms", box=None, header_style="dim")
-    for name in ("file", "gzip", "p50 ms"):
-        next(column for column in table.columns if column.header == name).justify = "right"
+    table = Table("", "", "accuracy", "file", "gzip", "p50 ms", box=None, header_style="dim", pad_edge=False)
+    for column in table.columns[3:]:
+        column.justify, column.overflow = "right", "fold"
     before: dict[str, Any] | None = None
     for step in report["steps"]:
         cells: list[str] = []
@@ -119,7 +120,7 @@ def _steps(report: dict[str, Any]) -> Table:
             change = step[name] / before[name] - 1 if before else 0.0
             same_network = bool(before) and name == "p50_ms" and step["method"] != "float" and "%" not in cells[0]
             cells.append(f"{step[name]:,}" + (f" {change:+.0%}" if abs(change) >= noise and not same_network else ""))
-        table.add_row(step["stage"], step["method"], f"{step['accuracy']:.4f}", *cells)
+        table.add_row(step["stage"], step["method"], _accuracy(step), *cells)
         before = step
     return table
 
@@ -170,8 +171,15 @@ def evaluation_summary(document: dict[str, Any]) -> RenderableType:
     """An evaluation as one table."""
     table = Table(Column("class", overflow="fold"), "accuracy", "images", box=None, header_style="dim")
     for label, stats in document["per_class"].items():
-        table.add_row(escape(label), f"{stats['accuracy']:.4f}", str(stats["n"]))
-    return Group(table, Text(f"accuracy {document['accuracy']:.4f} over {document['n']} images ({document['split']})"))
+        table.add_row(escape(label), _accuracy(stats), str(stats["n"]))
+    facts = f"accuracy {_accuracy(document)} over {document['n']} images ({document['split']}); {_IN_BRACKETS}"
+    return Group(table, Text(facts))
+
+
+def _accuracy(figures: dict[str, Any]) -> str:
+    """An accuracy with its interval: ``0.9930 (0.974-0.998)``."""
+    low, high = figures["accuracy_interval"]
+    return f"{figures['accuracy']:.4f} ({low:.3f}-{high:.3f})"
 
 
 def show_summary(document: dict[str, Any]) -> RenderableType:

@@ -213,10 +213,10 @@ def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures
     result = run("evaluate", bundle_path, tmp_path / "photos", "--json")
     assert result.exit_code == 0, result.stderr
     figures = document(result)
-    assert {"schema", "accuracy", "n", "per_class"} <= set(figures)
+    assert {"schema", "accuracy", "accuracy_interval", "n", "per_class"} <= set(figures)
     assert figures["n"] == 18
     assert set(figures["per_class"]) == set(CLASSES)
-    assert figures["per_class"]["star"].keys() == {"accuracy", "n"}
+    assert figures["per_class"]["star"].keys() == {"accuracy", "accuracy_interval", "n"}
     assert "notes.txt" in result.stderr
 
 

@@ -18,7 +18,8 @@ STATS = {"p50_ms": 12345.678, "p90_ms": 123456.789, "p99_ms": 1234567.891}
 
 def step(stage: str, method: str, accuracy: float, size: int, zipped: int, p50: float) -> dict[str, Any]:
     sizes = {"size_bytes": size, "gzip_bytes": zipped}
-    return {"stage": stage, "method": method, "accuracy": accuracy, **sizes, "p50_ms": p50}
+    right = {"accuracy": accuracy, "accuracy_interval": [accuracy - 0.02, accuracy + 0.01]}
+    return {"stage": stage, "method": method, **right, **sizes, "p50_ms": p50}
 
 
 def report() -> dict[str, Any]:
@@ -64,8 +65,9 @@ def demo() -> dict[str, Any]:
 
 
 def evaluation() -> dict[str, Any]:
-    per_class = {LONG: {"accuracy": 0.5, "n": 10**6}, ODD: {"accuracy": 1.0, "n": 1}}
-    return {"per_class": per_class, "accuracy": 0.75, "n": 10**6, "split": "test"}
+    sure, unsure = {"accuracy_interval": [0.749, 0.751]}, {"accuracy_interval": [0.206549, 1.0]}
+    per_class = {LONG: {"accuracy": 0.75, **sure, "n": 10**6}, ODD: {"accuracy": 1.0, **unsure, "n": 1}}
+    return {"per_class": per_class, "accuracy": 0.75, **sure, "n": 10**6, "split": "test"}
 
 
 def described(bundle: Bundle) -> dict[str, Any]:
@@ -116,9 +118,24 @@ def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:
 
 def test_the_figures_of_a_build_are_there() -> None:
     text = rendered(console.build_summary(report()))
-    for figure in ("0.9800", "1,234,567,890", "26,456,780", "0.9900", "MIXED", "123456 test images", "kept", "missed"):
+    for figure in (
+        "(0.960-0.990)",
+        "1,234,567,890",
+        "26,456,780",
+        "0.9900",
+        "MIXED",
+        "123456 test images",
+        "kept",
+        "missed",
+    ):
         assert figure in text
     assert "None" not in text
+
+
+def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
+    text = rendered(console.evaluation_summary(evaluation()))
+    assert text.count("0.7500 (0.749-0.751)") == 2
+    assert "1.0000 (0.207-1.000)" in text
 
 
 def changes(stage: str) -> list[str]:
