@@ -91,11 +91,13 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
         value = "-" if gate["value"] is None else f"{gate['value']}"
         gates.add_row("gate", gate["name"], value, f"limit {gate['limit']}", mark)
     int8, data = report["int8"], report["data"]
-    tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in report["candidates"])
+    found = [each for each in report["candidates"] if each["val_accuracy"] is not None]
+    tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in found)
     facts = (
         f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, "
-        f"{len(data['classes'])} classes\n{data['test']} test images; {_IN_BRACKETS}\n"
-        f"{int8['method'].upper()} ships; on validation: {tried}"
+        f"{len(data['classes'])} classes\n{data['test']} test images"
+        f"{'' if int8['accuracy'] is None else f'; {_IN_BRACKETS}'}\n"
+        f"{int8['method'].upper()} ships" + (f"; on validation: {tried}" if tried else "")
     )
     if int8["float_layers"]:
         facts += f"\nkept in float: {', '.join(int8['float_layers'])}"
@@ -178,6 +180,8 @@ def evaluation_summary(document: dict[str, Any]) -> RenderableType:
 
 def _accuracy(figures: dict[str, Any]) -> str:
     """An accuracy with its interval: ``0.9930 (0.974-0.998)``."""
+    if figures["accuracy"] is None:
+        return "-"
     low, high = figures["accuracy_interval"]
     return f"{figures['accuracy']:.4f} ({low:.3f}-{high:.3f})"
 

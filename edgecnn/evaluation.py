@@ -17,6 +17,7 @@ from edgecnn.inference import Classifier
 from edgecnn.preprocess import Pixels
 from edgecnn.progress import Progress
 
+UNKNOWN = -1  # the class of an image without a label
 _Z = NormalDist().inv_cdf(0.975)  # of two sides of 2.5 % each
 
 
@@ -44,7 +45,7 @@ class Evaluation:
 
     Attributes:
         labels: one name a class.
-        truth: (n,), int64, the true classes.
+        truth: (n,), int64, the true classes; all of them `UNKNOWN` where nobody has said them.
         answers: (n,), int64, the classes of the best scores; of equal scores the lower class.
     """
 
@@ -53,12 +54,14 @@ class Evaluation:
     answers: NDArray[np.int64]
 
     @property
-    def accuracy(self) -> float:
-        """The fraction of right answers."""
-        return round(float((self.truth == self.answers).mean()), 6)
+    def accuracy(self) -> float | None:
+        """The fraction of right answers; None where it is not known which are right."""
+        return None if (self.truth == UNKNOWN).all() else round(float((self.truth == self.answers).mean()), 6)
 
     def figures(self) -> dict[str, Any]:
-        """``accuracy``, and ``accuracy_interval`` (low, high), as JSON; see `wilson`."""
+        """``accuracy``, and ``accuracy_interval`` (low, high), as JSON; null where not known; see `wilson`."""
+        if self.accuracy is None:
+            return {"accuracy": None, "accuracy_interval": None}
         right = int((self.truth == self.answers).sum())
         return {"accuracy": self.accuracy, "accuracy_interval": list(wilson(right, len(self.truth)))}
 

@@ -22,6 +22,7 @@ from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
+from edgecnn.build.photographs import Photographs
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Idx, Published
 from edgecnn.build.quantize import Quantize
@@ -51,6 +52,7 @@ __all__ = [
     "Light",
     "MobileNetV1",
     "MobileNetV2",
+    "Photographs",
     "PruneChannels",
     "Published",
     "Quantize",

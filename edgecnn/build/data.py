@@ -36,7 +36,7 @@ class Images:
 
     Attributes:
         pixels: (n, height, width, channels), uint8.
-        labels: (n,), int64, indices of classes.
+        labels: (n,), int64, indices of classes; all of them `edgecnn.evaluation.UNKNOWN` where nobody has said them.
         digests: SHA-256 of each image's content.
     """
 
@@ -67,15 +67,17 @@ class Dataset:
     """Images that are known by their digest, and decoded or rendered once `load` is called.
 
     Attributes:
-        labels: the names of the classes, sorted.
+        labels: the names of the classes, in the order of their indices.
         digest: hash of everything that `load` depends on.
         rule: the shares of the splits.
+        labelled: whether it is known which image is of which class: else there is nothing to train on.
     """
 
     labels: tuple[str, ...]
     digest: str
     rule: SplitRule
     _load: Callable[[Progress], Loaded]
+    labelled: bool = True
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
     def load(self, progress: Progress) -> Loaded:
@@ -86,7 +88,8 @@ class Dataset:
         """
         if not self._loaded:
             loaded = self._load(progress)
-            self._check(loaded)
+            if self.labelled:
+                self._check(loaded)
             self._loaded.append(loaded)
         return self._loaded[0]
 

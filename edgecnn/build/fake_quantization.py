@@ -9,7 +9,7 @@ from edgecnn.build.keras import keras
 from edgecnn.build.quantizable import quantization_aware
 from edgecnn.preprocess import InputSpec, Pixels
 
-_BATCH = 32
+_PIXELS = 32 * 96 * 96  # of a batch whose every activation is in memory at once
 
 
 def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset()) -> Any:
@@ -52,8 +52,9 @@ def observe(model: Any, spec: InputSpec, calibration: Pixels) -> dict[str, tuple
     nodes = Graph.of(model).nodes
     outputs = keras.Model(model.inputs, [node.outputs for node in nodes])
     found: dict[str, tuple[float, float]] = {}
-    for start in range(0, len(calibration), _BATCH):
-        values = outputs(spec.dequantize(calibration[start : start + _BATCH]), training=False)
+    batch = min(32, max(1, _PIXELS // (spec.height * spec.width)))
+    for start in range(0, len(calibration), batch):
+        values = outputs(spec.dequantize(calibration[start : start + batch]), training=False)
         for node, value in zip(nodes, values, strict=True):
             low, high = found.get(node.layer.name, (np.inf, -np.inf))
             array = value.numpy()

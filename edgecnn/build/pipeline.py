@@ -111,7 +111,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
     values = {
         "accuracy": int8["accuracy"],
         "agreement": int8["agreement"],
-        "drop": round(figures["float"]["accuracy"] - int8["accuracy"], 6),
+        "drop": _drop(figures["float"]["accuracy"], int8["accuracy"]),
         "size_bytes": figures["model"]["size_bytes"],
         "p50_ms": int8["p50_ms"],
     }
@@ -131,6 +131,10 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         "host": host_facts(),
         "versions": versions(),
     }
+
+
+def _drop(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else round(before - after, 6)
 
 
 def check_installed() -> None:

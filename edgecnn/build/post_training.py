@@ -5,7 +5,7 @@ run once more over the same images; then ranges and biases of that file are chan
 file has the bytes and the operators that it would have had.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,21 +14,13 @@ from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgecnn.build.flatbuffer import code_of
-from edgecnn.build.keras import tf
+from edgecnn.build.bias_correction import correct
 from edgecnn.bundle import packed
 from edgecnn.preprocess import InputSpec, Pixels
 
 Ranges = Literal["minmax", "mse"]
-Floats = NDArray[np.float32]
 
 _BINS, _STEPS, _LEAST = 2048, 40, 0.2  # of a histogram; ranges tried at each end; how far an end may move in
-_PADDING = {schema.Padding.SAME: "SAME", schema.Padding.VALID: "VALID"}
-_CONV, _DEPTHWISE, _DENSE = (
-    schema.BuiltinOperator.CONV_2D,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D,
-    schema.BuiltinOperator.FULLY_CONNECTED,
-)
 
 
 def refined(calibrated: bytes, spec: InputSpec, images: Pixels, *, ranges: Ranges, correct_biases: bool) -> bytes:
@@ -52,7 +44,7 @@ def refined(calibrated: bytes, spec: InputSpec, images: Pixels, *, ranges: Range
             quantization.min, quantization.max = ([end] for end in best_range(histogram, *_span(graph, index)))
     if correct_biases:
         for operator in graph.operators:
-            _correct(tree, operator, seen.means)
+            correct(tree, operator, seen.means)
     return packed(tree, len(calibrated))
 
 
@@ -90,7 +82,9 @@ def _is_calibrated(graph: Any, index: int) -> bool:
     tensor = graph.tensors[index]
     quantization = tensor.quantization
     float_ = tensor.type == schema.TensorType.FLOAT32
-    return bool(float_ and quantization and quantization.min is not None and _span(graph, index)[0] < quantization.max[0])
+    return bool(
+        float_ and quantization and quantization.min is not None and _span(graph, index)[0] < quantization.max[0]
+    )
 
 
 def _span(graph: Any, index: int) -> tuple[float, float]:
@@ -107,71 +101,16 @@ def best_range(histogram: NDArray[np.int64], low: float, high: float) -> tuple[f
         high: where the last bin ends.
     """
     width = (high - low) / len(histogram)
-    values = low + width * (np.arange(len(histogram)) + 0.5)
+    values = np.asarray(low + width * (np.arange(len(histogram)) + 0.5))
     shares = np.linspace(_LEAST, 1.0, _STEPS)
     ends = [(a * min(low, 0.0), b * max(high, 0.0)) for a in (shares if low < 0 else [0.0]) for b in shares]
     return min(ends, key=lambda each: (_squared_error(values, histogram, *each), each[0] - each[1]))
 
 
-def _squared_error(values: NDArray[np.float64], counts: NDArray[np.int64], low: float, high: float) -> float:
+def _squared_error(values: NDArray[Any], counts: NDArray[np.int64], low: float, high: float) -> float:
     scale = (high - low) / 255
     if scale == 0:
         return float("inf")
     zero_point = np.round(-low / scale)
     rounded = (np.clip(np.round(values / scale) + zero_point, 0, 255) - zero_point) * scale
     return float(counts @ (values - rounded) ** 2)
-
-
-def _correct(tree: Any, operator: Any, means: Mapping[int, NDArray[np.float64]]) -> None:
-    """Give an operator with a kernel a bias of its own, for equal ones may be one tensor."""
-    graph, code = tree.subgraphs[0], code_of(tree, operator)
-    if code not in (_CONV, _DEPTHWISE, _DENSE) or len(operator.inputs) < 3 or operator.inputs[2] < 0:
-        return
-    source, kernel_index, bias_index = (int(index) for index in operator.inputs[:3])
-    kernel, bias = (_constant(tree, index) for index in (kernel_index, bias_index))
-    if kernel is None or bias is None or source not in means:
-        return
-    error = rounded_kernel(kernel, depthwise=code == _DEPTHWISE) - kernel
-    added = _applied(means[source].astype(np.float32), error, operator.builtinOptions, code)
-    tensor = graph.tensors[bias_index]
-    own = schema.TensorT()
-    vars(own).update(vars(tensor))
-    own.buffer, own.quantization = len(tree.buffers), schema.QuantizationParametersT()
-    tree.buffers.append(schema.BufferT())
-    tree.buffers[-1].data = np.frombuffer((bias - added).astype("<f4").tobytes(), np.uint8)
-    operator.inputs = np.array([source, kernel_index, len(graph.tensors)], np.int32)
-    graph.tensors.append(own)
-
-
-def _constant(tree: Any, index: int) -> Floats | None:
-    tensor = tree.subgraphs[0].tensors[index]
-    data = tree.buffers[tensor.buffer].data
-    if data is None or not len(data) or tensor.type != schema.TensorType.FLOAT32:
-        return None
-    return np.frombuffer(np.asarray(data, np.uint8).tobytes(), "<f4").reshape(tensor.shape)
-
-
-def rounded_kernel(kernel: Floats, *, depthwise: bool) -> Floats:
-    """The kernel of a file as int8 holds it: symmetric, one scale for each output channel, which a file has first.
-
-    That of a depthwise convolution is (1, height, width, channels), and has them last.
-    """
-    axes = (0, 1, 2) if depthwise else tuple(range(1, kernel.ndim))
-    scale = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / 127
-    return np.asarray(np.round(kernel / scale) * scale, np.float32)
-
-
-def _applied(mean: Floats, kernel: Floats, options: Any, code: int) -> Floats:
-    """What a kernel makes of the mean input, averaged over positions: (out,). It is linear, so one image is enough."""
-    if code == _DENSE:
-        return np.asarray(mean.reshape(-1, kernel.shape[1]).mean(axis=0) @ kernel.T)
-    strides = [1, options.strideH, options.strideW, 1]
-    settings: dict[str, Any] = {"strides": strides, "padding": _PADDING[options.padding]}
-    dilations: Sequence[int] = [options.dilationHFactor, options.dilationWFactor]
-    if code == _DEPTHWISE:
-        channels = mean.shape[-1]
-        split = kernel[0].reshape(*kernel.shape[1:3], channels, -1)
-        made = tf.nn.depthwise_conv2d(mean, split, dilations=dilations, **settings)
-    else:
-        made = tf.nn.conv2d(mean, kernel.transpose(1, 2, 3, 0), dilations=dilations, **settings)
-    return np.asarray(made.numpy().mean(axis=(0, 1, 2)))

@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.build.data import Dataset, Folder, Loaded, Source, content_digest, in_parallel, split_images
+from edgecnn.build.photographs import Photographs
 from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule
 from edgecnn.preprocess import InputSpec, Pixels
@@ -108,7 +109,12 @@ class Published:
 
 
 def at(path: Path, instead_of: Source) -> Source:
-    """The user's own folder in place of a recipe's data: IDX files, with the recipe's labels, or class folders."""
+    """The user's own folder in place of a recipe's data: IDX files, with the recipe's labels, or class folders.
+
+    Where a recipe asks for photographs without labels, the folder is one of those.
+    """
+    if isinstance(instead_of, Photographs):
+        return replace(instead_of, path=str(path))
     if any(path.glob("*-idx*-ubyte*")):
         labels = LABELS[instead_of.name] if isinstance(instead_of, Published) else ()
         return Idx(path=str(path), labels=labels, rule=instead_of.rule)
