@@ -22,6 +22,8 @@ from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
+from edgecnn.build.imagenet import ImageNet
+from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Idx, Published
 from edgecnn.build.quantize import Quantize
@@ -46,11 +48,13 @@ __all__ = [
     "Folder",
     "Gate",
     "Idx",
+    "ImageNet",
     "Inception",
     "InputSpec",
     "Light",
     "MobileNetV1",
     "MobileNetV2",
+    "Pretrained",
     "PruneChannels",
     "Published",
     "Quantize",
