@@ -22,7 +22,9 @@ from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
+from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.photographs import Photographs
+from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Idx, Published
 from edgecnn.build.quantize import Quantize
@@ -47,12 +49,14 @@ __all__ = [
     "Folder",
     "Gate",
     "Idx",
+    "ImageNet",
     "Inception",
     "InputSpec",
     "Light",
     "MobileNetV1",
     "MobileNetV2",
     "Photographs",
+    "Pretrained",
     "PruneChannels",
     "Published",
     "Quantize",

@@ -11,10 +11,9 @@ from edgecnn.build import keras_file
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
 from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
-from edgecnn.build.train import FLOAT_FILE, Teach, Train
+from edgecnn.build.train import Teach, Train, leave
 from edgecnn.build.versions import versions
 from edgecnn.errors import ModelError, UsageError
-from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec
 from edgecnn.progress import Progress
 
@@ -100,12 +99,10 @@ class Adopt:
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the model's configuration, its weights, its float ``.tflite`` and its PTQ file."""
-        from edgecnn.build import converter, models
+        from edgecnn.build import models
 
         model = models.build(context.recipe.architecture, context)
-        files = {**models.save_model(model, context.workspace), **converter.save_ptq(model, context)}
-        write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))
-        return Artifact(kind=self.makes, files={**files, FLOAT_FILE: path})
+        return Artifact(kind=self.makes, files=leave(model, context))
 
 
 def adopted(recipe: Recipe, path: Path, input_range: str | None, progress: Progress) -> Recipe:
