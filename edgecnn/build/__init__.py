@@ -22,6 +22,7 @@ from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
+from edgecnn.build.imagenet import LABELS as IMAGENET_LABELS
 from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.photographs import Photographs
 from edgecnn.build.pretrained import Pretrained
@@ -37,6 +38,7 @@ from edgecnn.preprocess import InputSpec
 
 __all__ = [
     "CBAM",
+    "IMAGENET_LABELS",
     "Affine",
     "ConvNet",
     "Convert",

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorflow.lite.python.convert import mlir_quantize  # what the converter itself calls after calibration
 
 from edgecnn.build.keras import tf
 from edgecnn.build.post_training import Ranges, refined
@@ -49,6 +48,8 @@ def ptq_file(
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     if ranges == "minmax" and not correct_biases:
         return _convert(_quantized(converter))
+    from tensorflow.lite.python.convert import mlir_quantize  # what the converter itself calls after calibration
+
     converter._experimental_calibrate_only = True
     calibrated = _convert(_quantized(converter))
     better = refined(calibrated, spec, calibration, ranges=ranges, correct_biases=correct_biases)
