@@ -3,8 +3,8 @@
     pip install '.[build]'
     python benchmarks/architectures.py OUT
 
-Each has its usual input and classes. Bytes are those of the float and of the int8 `.tflite`; latencies are medians of
-one interleaved run, one thread, of all files. OUT gets ``architectures.json`` and ``architectures.md``.
+Each has its usual input and classes. Bytes are those of the float and of the int8 `.tflite`; latencies are medians, one
+thread, the two files of a network interleaved. OUT gets ``architectures.json`` and ``architectures.md``.
 """
 
 import json
@@ -21,7 +21,7 @@ from edgecnn.files import write_atomically
 from edgecnn.latency import host_facts
 from edgecnn.progress import Progress
 
-RUNS = 100
+RUNS = 200
 NETWORKS: tuple[tuple[str, Architecture, int, int], ...] = (  # name, network, pixels, classes
     ("ConvNet", build.ConvNet(), 32, 10),
     ("ConvNet, SqueezeExcite", build.ConvNet(attention=build.SqueezeExcite()), 32, 10),
@@ -51,7 +51,7 @@ def measured(progress: Progress) -> list[dict[str, Any]]:
     from edgecnn.build.channels import Channels
     from edgecnn.build.keras import keras
 
-    load, rows, sessions = targets.choose().load, [], []
+    load, rows = targets.choose().load, []
     for done, (name, network, pixels, classes) in enumerate(NETWORKS):
         progress.update(done, len(NETWORKS), name)
         keras.backend.clear_session()
@@ -61,13 +61,11 @@ def measured(progress: Progress) -> list[dict[str, Any]]:
         channels = Channels(model)
         noise = np.random.default_rng(0).integers(0, 256, (2, *spec.shape), np.uint8)
         files = {"float": converter.float_file(model), "int8": converter.ptq_file(model, spec, noise)}
-        sessions += [prepare(load(file, threads=1)) for file in files.values()]
+        whole, small = interleaved([prepare(load(file, threads=1)) for file in files.values()], runs=RUNS)
         facts = {"parameters": model.count_params(), "macs": channels.cost(np.ones(channels.count, bool)).macs}
         sizes = {f"{kind}_bytes": len(file) for kind, file in files.items()}
-        rows.append({"name": name, "pixels": pixels, "classes": classes, **facts, **sizes})
-    stats = interleaved(sessions, runs=RUNS, on_run=lambda done, total: progress.update(done, total, "latency"))
-    for row, whole, small in zip(rows, stats[::2], stats[1::2], strict=True):
-        row |= {"float_p50_ms": whole.p50_ms, "int8_p50_ms": small.p50_ms}
+        latencies = {"float_p50_ms": whole.p50_ms, "int8_p50_ms": small.p50_ms}
+        rows.append({"name": name, "pixels": pixels, "classes": classes, **facts, **sizes, **latencies})
     return rows
 
 
@@ -90,7 +88,7 @@ def main(out: str) -> None:
         rows = measured(progress)
     host, folder = host_facts(), Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    note = f"Untrained, one thread, p50 of {RUNS} interleaved rounds; {host['cores']} cores of {host['processor']}"
+    note = f"Untrained, one thread, p50 of {RUNS} rounds; {host['cores']} cores of {host['processor']}"
     write_atomically(
         folder / "architectures.json", (json.dumps({"host": host, "rows": rows}, indent=1) + "\n").encode()
     )
