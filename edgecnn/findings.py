@@ -11,6 +11,7 @@ from edgecnn.splits import images_needed
 
 UNBALANCED = 3
 """How many times the smallest class the largest may be before it is said."""
+_NAMED = 8  # classes in one sentence; the counts of all are beside it
 _MEASURED: tuple[Split, ...] = ("validation", "test")
 
 
@@ -141,11 +142,14 @@ def _alike(inspection: Inspection) -> Iterable[Finding]:
 
 def _few(inspection: Inspection) -> Iterable[Finding]:
     needed = images_needed(inspection.rule)
-    few = {label: each["images"] for label, each in inspection.counts().items() if each["images"] < needed}
+    counts = {label: each["images"] for label, each in inspection.counts().items()}
+    few = sorted((label for label in counts if counts[label] < needed), key=lambda label: counts[label])
     if few:
+        named = [f"{label} has {counts[label]}" for label in few[:_NAMED]]
         yield Finding(
             kind="few-images",
-            message="few images: " + ", ".join(f"{label} has {count}" for label, count in few.items()),
+            message=f"few images: {', '.join(named)}"
+            + (f" and {len(few) - _NAMED} more classes under {needed}" if len(few) > _NAMED else ""),
             build="refuses a class that has none in training, validation or test",
             advice=f"{needed} a class are enough for one in each split in 99 of 100 cases; about 100 for a good start",
         )
@@ -183,9 +187,10 @@ def _advice(inspection: Inspection, odd: list[Seen], what: str) -> str:
     """A property that one class alone has is what will be learnt."""
     having = {image.file.label for image in odd}
     if len(having) < len(inspection.labels) and len(odd) > 1:
-        names = ", ".join(inspection.labels[index] for index in sorted(having))
+        names = ", ".join(inspection.labels[index] for index in sorted(having)[:_NAMED])
+        names += f" and {len(having) - _NAMED} more classes" if len(having) > _NAMED else ""
         return f"only in {names}: see to it that {what} is not what tells the classes apart"
-    return "nothing, where the camera's images will be alike; else save them again as RGB"
+    return "nothing, where the camera's pictures are such, too; else save them again in 8-bit RGB"
 
 
 def _tiny(inspection: Inspection) -> Iterable[Finding]:
