@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.duplicates import fingerprint, near_duplicates
 from edgecnn.errors import DataError
@@ -57,7 +58,7 @@ class Inspection:
         unreadable: what cannot, each with the reason.
         outside: visible files that are in no class folder.
         copies: groups of images with the same bytes, as indices of `images`.
-        alike: groups of near duplicates, as indices of `images`; of copies the first alone is in them.
+        alike: groups of near duplicates in the splits of a build, as indices of `images`; of copies one is in them.
     """
 
     root: Path
@@ -134,19 +135,26 @@ def inspect_folder(root: Path, progress: Progress) -> Inspection:
         if done % 64 == 0 or done == len(files):
             progress.update(done, len(files), "reading images")
     rule = SplitRule().beside({file.given for file in files})
-    firsts = np.array([group[0] for group in _groups([image.digest for image in seen])], int)
+    images = _placed(seen, rule)
     progress.update(0, 0, "comparing images")
-    alike = near_duplicates(hashes[firsts], thumbs[firsts])
     return Inspection(
         root=root,
         labels=labels,
         rule=rule,
-        images=_placed(seen, rule),
+        images=images,
         unreadable=tuple(unreadable),
         outside=_outside(root, files),
-        copies=tuple(group for group in _groups([image.digest for image in seen]) if len(group) > 1),
-        alike=tuple(tuple(firsts[list(group)].tolist()) for group in _groups(alike.tolist()) if len(group) > 1),
+        copies=tuple(group for group in _groups([image.digest for image in images]) if len(group) > 1),
+        alike=_alike(images, hashes, thumbs),
     )
+
+
+def _alike(images: Sequence[Seen], hashes: NDArray[np.uint64], thumbs: Pixels) -> tuple[tuple[int, ...], ...]:
+    """Groups of near duplicates among what a build has, of copies one."""
+    one_each = {image.digest: index for index, image in reversed(list(enumerate(images))) if image.split}
+    chosen = np.array(sorted(one_each.values()), int)
+    groups = _groups(near_duplicates(hashes[chosen], thumbs[chosen]).tolist())
+    return tuple(tuple(chosen[list(group)].tolist()) for group in groups if len(group) > 1)
 
 
 def _read(files: Sequence[ImageFile]) -> Iterator[tuple[Seen, int, Pixels] | str]:

@@ -138,6 +138,18 @@ def test_near_duplicates_are_found_beside_copies_and_across_classes(photos: Path
     assert named(seen, seen.alike) == [["red apple/05.png", "red apple/small.jpg", "猫/small.jpg"]]
 
 
+def test_of_copies_that_one_is_compared_that_a_build_has(drawn: Path, tmp_path: Path, progress: Any) -> None:
+    root = given_splits(drawn, tmp_path / "given")
+    original = root / "test" / "猫" / "00.png"
+    shutil.copy(original, root / "train" / "猫" / "a copy.png")  # left out, as its copy is in test
+    again = cv2.imencode(".jpg", cv2.imdecode(np.frombuffer(original.read_bytes(), np.uint8), cv2.IMREAD_COLOR))[1]
+    (root / "train" / "猫" / "again.jpg").write_bytes(again.tobytes())
+    seen = inspect_folder(root, progress)
+    assert {frozenset(group) for group in named(seen, seen.alike)} == {
+        frozenset({"test/猫/00.png", "train/猫/again.jpg"})
+    }
+
+
 def test_the_sizes_are_those_of_the_images_upright(photos: Path, progress: Any) -> None:
     (photos / "猫" / "least.png").write_bytes(png(1, (9, 7)))
     (photos / "猫" / "most.png").write_bytes(png(2, (130, 101)))
