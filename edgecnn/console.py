@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -15,8 +16,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from edgecnn.errors import DeviceError, EdgecnnError
+from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
+_PLACES = 5  # of files that a finding is about; the JSON has all
 _IN_BRACKETS = "the 95 % interval is in brackets"
 
 
@@ -184,6 +187,46 @@ def _accuracy(figures: dict[str, Any]) -> str:
         return "-"
     low, high = figures["accuracy_interval"]
     return f"{figures['accuracy']:.4f} ({low:.3f}-{high:.3f})"
+
+
+def data_summary(document: dict[str, Any]) -> RenderableType:
+    """What a folder of photos holds, and what is wrong with it."""
+    table = Table(Column("class", overflow="fold"), box=None, header_style="dim", pad_edge=False)
+    for name in ("images", *SPLITS):
+        table.add_column(name, justify="right")
+    for label, counts in document["classes"].items():
+        table.add_row(escape(label), *(f"{count:,}" for count in counts.values()))
+    totals = [sum(column) for column in zip(*(each.values() for each in document["classes"].values()), strict=True)]
+    table.add_row("[dim]all[/]", *(f"{total:,}" for total in totals))
+    sizes = ", ".join(f"{name} {each['height']}x{each['width']}" for name, each in document["sizes"].items())
+    parts: list[RenderableType] = [table, Text(f"\nheight x width: {sizes}" if sizes else "")]
+    for finding in document["findings"]:
+        parts += [Text(), Text(finding["message"], style="bold"), _finding(finding)]
+    return Group(*parts, Text(f"\n{_verdict(document)}"))
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    if not document["usable"]:
+        return "A build would refuse this folder."
+    number = len(document["findings"])
+    return f"A build would take this folder{f'; {number} things to look at, above' if number > 1 else ''}."
+
+
+def _finding(finding: dict[str, Any]) -> Table:
+    """What is done about it, and the first of its places; a path is folded, and never cut."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", justify="right", no_wrap=True, min_width=9)
+    table.add_column(overflow="fold")
+    table.add_row("a build", Text(finding["build"]))
+    table.add_row("to do", Text(finding["advice"]))
+    for place in finding["places"][:_PLACES]:
+        notes = [f" ({note})" for note in place["notes"]]
+        named = [path + note for path, note in zip_longest(place["paths"], notes, fillvalue="")]
+        left = len(named) - _PLACES
+        table.add_row("", Text(", ".join(named[:_PLACES]) + (f" and {left:,} more" if left > 0 else "")))
+    if (left := len(finding["places"]) - _PLACES) > 0:
+        table.add_row("", f"and {left:,} more: --json lists all")
+    return table
 
 
 def show_summary(document: dict[str, Any]) -> RenderableType:

@@ -70,6 +70,24 @@ def evaluation() -> dict[str, Any]:
     return {"per_class": per_class, "accuracy": 0.75, **sure, "n": 10**6, "split": "test"}
 
 
+def inspected() -> dict[str, Any]:
+    counts = {"images": 123_456, "train": 98_765, "validation": 12_345, "calibration": 6_789, "test": 12_345}
+    size = {"height": 12_000, "width": 16_000, "path": PATH}
+    facts = {"message": f"{LONG} is wrong", "build": LONG, "advice": LONG}
+    groups = [{"paths": [PATH, ODD] * 9, "notes": ["train", "left out"] * 9}] * 7
+    alone = [{"paths": [ODD], "notes": [LONG]}, {"paths": [PATH], "notes": []}]
+    return {
+        "usable": False,
+        "classes": {LONG: counts, ODD: counts},
+        "sizes": {"smallest": size, "median": size, "largest": size},
+        "findings": [
+            {"kind": "a", **facts, "places": groups},
+            {"kind": "b", **facts, "places": alone},
+            {"kind": "c", **facts, "places": []},
+        ],
+    }
+
+
 def described(bundle: Bundle) -> dict[str, Any]:
     keys = dict.fromkeys(("train", "sparsify", "quantize", "convert"), "0123456789abcdef" * 2)
     versions = {"tensorflow-model-optimization": "0.8.0", "opencv-python-headless": None}
@@ -99,6 +117,7 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "bench": lambda bundle: console.bench_summary(benched(bundle)),
     "demo": lambda bundle: console.demo_summary(demo()),
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
+    "data": lambda bundle: console.data_summary(inspected()),
     "show": lambda bundle: console.show_summary(described(bundle)),
 }
 
@@ -136,6 +155,15 @@ def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
     text = rendered(console.evaluation_summary(evaluation()))
     assert text.count("0.7500 (0.749-0.751)") == 2
     assert "1.0000 (0.207-1.000)" in text
+
+
+def test_what_a_folder_holds_is_summed_up_and_what_is_wrong_has_a_remedy() -> None:
+    text = rendered(console.data_summary(inspected()), width=2000)
+    assert text.count(LONG.strip()) == 11
+    for part in ("246,912", "12000x16000", f"{ODD} (left out)", "and 13 more\n", "and 2 more: --json", "would refuse"):
+        assert part in text.replace("  ", ""), part
+    good = rendered(console.data_summary({**inspected(), "usable": True, "findings": [], "sizes": {}}))
+    assert "A build would take this folder." in good
 
 
 def changes(stage: str) -> list[str]:

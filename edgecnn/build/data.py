@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import ceil, log
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn import shapes
-from edgecnn.errors import DataError
 from edgecnn.images import (
     SPLITS,
     ImageFile,
@@ -28,6 +26,7 @@ from edgecnn.images import (
 from edgecnn.latency import available_cores
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
+from edgecnn.splits import check_splits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,26 +97,8 @@ class Dataset:
         return self._loaded[0].splits[split]
 
     def _check(self, loaded: Loaded) -> None:
-        wanted: tuple[Split, ...] = ("train", "validation", "test")
-        missing = {
-            label: splits
-            for index, label in enumerate(self.labels)
-            if (splits := [split for split in wanted if index not in loaded.splits[split].labels])
-        }
-        problems = [f"the class {label} has no {' and no '.join(splits)} image" for label, splits in missing.items()]
-        if not len(loaded.splits["calibration"]):
-            problems.append("there is no calibration image")
-        if problems:
-            counts = sum((Counter(images.labels.tolist()) for images in loaded.splits.values()), Counter[int]())
-            shares = [share for share in (self.rule.validation, self.rule.test) if share] or [self.rule.calibration]
-            needed = ceil(log(0.01) / log(1 - min(shares)))
-            raise DataError(
-                f"The data cannot be split: {'; '.join(problems)}.",
-                received=", ".join(f"{label}: {counts[index]}" for index, label in enumerate(self.labels)),
-                accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
-                remedy="add images to these classes; an image's split follows from its content and does not change"
-                + _listed(loaded.left_out),
-            )
+        counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
+        check_splits(self.labels, counts, self.rule, more=_listed(loaded.left_out))
 
 
 class Source(Protocol):
