@@ -106,7 +106,7 @@ class Augmentation(Protocol):
         """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
 
 
-SETTINGS_LIMIT = 2000
+SETTINGS_LIMIT = 2500
 _ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
 AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
 
