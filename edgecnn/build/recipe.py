@@ -97,7 +97,11 @@ class Architecture(Protocol):
 
 
 class Augmentation(Protocol):
-    """A random change of a batch of training images: a frozen dataclass of settings."""
+    """A random change of a batch of training images: a frozen dataclass of settings.
+
+    One that mixes images with each other says so by a ``mixes`` of True. Its ``apply`` then gets the shares of the
+    classes, (batch, classes) float32, with the same seed, too, and mixes them alike.
+    """
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
