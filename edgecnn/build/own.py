@@ -188,14 +188,14 @@ def _check_fits(model: Any, data: Dataset) -> None:
 
 def _tried(model: Any, specs: dict[str, InputSpec], recipe: Recipe, progress: Progress) -> dict[str, float]:
     """The accuracy on the validation split with each input."""
-    from edgecnn.build import fitting
+    from edgecnn.build import feed
 
     data = recipe.data.open(next(iter(specs.values())))
     data.load(progress)
     images = data["validation"]
     progress.update(0, 0, "trying what the images were in training")
     return {
-        name: round(float((fitting.predict(model, images, spec).argmax(axis=1) == images.labels).mean()), 6)
+        name: round(float((feed.predict(model, images, spec).argmax(axis=1) == images.labels).mean()), 6)
         for name, spec in specs.items()
     }
 
