@@ -18,15 +18,18 @@ from edgecnn.build.architectures import (
     SeparableNet,
     SqueezeExcite,
 )
+from edgecnn.build.arrays import Idx
 from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
+from edgecnn.build.npz import Npz
 from edgecnn.build.prune import PruneChannels
-from edgecnn.build.published import Idx, Published
+from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
 from edgecnn.build.recipe import Gate, Recipe
 from edgecnn.build.sparsify import Sparsify
+from edgecnn.build.tfrecord import TFRecord
 from edgecnn.build.train import Teach, Train
 from edgecnn.build.verify import Verify
 from edgecnn.images import SplitRule
@@ -51,6 +54,7 @@ __all__ = [
     "Light",
     "MobileNetV1",
     "MobileNetV2",
+    "Npz",
     "PruneChannels",
     "Published",
     "Quantize",
@@ -63,6 +67,7 @@ __all__ = [
     "Sparsify",
     "SplitRule",
     "SqueezeExcite",
+    "TFRecord",
     "Teach",
     "Train",
     "Verify",

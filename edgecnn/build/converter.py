@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from edgecnn.build.keras import tf
+from edgecnn.build.pixels import Rows
 from edgecnn.build.recipe import Context
 from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
-from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.preprocess import InputSpec
 from edgecnn.silence import silenced
 
 
@@ -20,7 +21,7 @@ def float_file(model: Any) -> bytes:
     return _convert(_converter(model))
 
 
-def ptq_file(model: Any, spec: InputSpec, calibration: Pixels) -> bytes:
+def ptq_file(model: Any, spec: InputSpec, calibration: Rows) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 
     Args:
