@@ -46,3 +46,22 @@ def check_splits(
             accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
             remedy=f"add images to these classes; an image's split follows from its content and does not change{more}",
         )
+
+
+def check_unlabelled(sizes: Mapping[Split, int], *, more: str = "") -> None:
+    """Make sure that of images without labels there are some to calibrate with, and others to measure with.
+
+    Args:
+        sizes: by split, how many images it has.
+        more: what else the remedy says.
+
+    Raises:
+        DataError: not so.
+    """
+    if not (sizes["calibration"] and sizes["test"]):
+        raise DataError(
+            "There are too few photographs.",
+            received=f"{sizes['calibration']} to calibrate with and {sizes['test']} to measure with",
+            accepted="some of each; 60 of what the camera will see are good",
+            remedy=f"add photographs; a photograph's split follows from its content and does not change{more}",
+        )

@@ -90,7 +90,9 @@ class Convert:
         from edgecnn.build.sensitivity import sensitivity
 
         model, calibration = models.load_model(context), context.data["calibration"]
-        costs = sensitivity(model, context.recipe.input, calibration.sample(_SAMPLES).pixels, context.progress)
+        costs = sensitivity(
+            model, context.recipe.input, np.asarray(calibration.sample(_SAMPLES).pixels), context.progress
+        )
         context.progress.update(0, 0, "converting")
         candidates = self._candidates(model, context)
         wanted = _wanted_accuracy(context)

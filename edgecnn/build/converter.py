@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from edgecnn.build.keras import tf
+from edgecnn.build.pixels import Rows
 from edgecnn.build.post_training import Ranges, refined
 from edgecnn.build.recipe import Context
 from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
-from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.preprocess import InputSpec
 from edgecnn.silence import silenced
 
 
@@ -22,7 +23,7 @@ def float_file(model: Any) -> bytes:
 
 
 def ptq_file(
-    model: Any, spec: InputSpec, calibration: Pixels, *, ranges: Ranges = "minmax", correct_biases: bool = False
+    model: Any, spec: InputSpec, calibration: Rows, *, ranges: Ranges = "minmax", correct_biases: bool = False
 ) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 

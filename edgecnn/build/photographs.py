@@ -1,17 +1,15 @@
 """Photographs without labels: enough to quantize a network that has learned elsewhere, and to prove it the same."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import edgecnn
-from edgecnn.build.data import Dataset, Loaded, content_digest, split_images
+from edgecnn.build.data import Dataset, Item, file_digests, of_items, read_item
 from edgecnn.errors import DataError
 from edgecnn.evaluation import UNKNOWN
-from edgecnn.images import SplitRule, UnreadableImage, read_image, visible_files
+from edgecnn.images import SplitRule, visible_files
 from edgecnn.preprocess import InputSpec, Pixels
-from edgecnn.progress import Progress
 
-LEAST = 4  # so that neither split is empty but by bad luck, which is said
 _PACKAGE = Path(edgecnn.__file__).parent
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -42,31 +40,20 @@ class Photographs:
         """See `edgecnn.build.data.Source`; copies of a photograph count once.
 
         Raises:
-            DataError: too few photographs, or none that can be read.
+            DataError: there is no such folder.
         """
         folder = shipped() if self.path is None else Path(self.path)
+        if not folder.is_dir():
+            raise _no_folder(folder)
         files = [path for path in visible_files(folder) if path.suffix.lower() in _SUFFIXES]
-        frames: dict[str, Pixels] = {}
-        left_out = []
-        for path in files:
-            try:
-                frame, digest = read_image(path)
-                frames[digest] = spec.apply(frame)
-            except UnreadableImage as error:
-                left_out.append((str(path), str(error)))
-        digests = sorted(frames)
-        parts = {self.rule.split_of(digest) for digest in digests}
-        if len(digests) < LEAST or len(parts) < 2:
-            raise _too_few(folder, len(digests), len(left_out))
+        paths = {digest: path for path, digest in zip(files, file_digests(files), strict=True)}
+        items = [Item(name=str(paths[digest]), label=UNKNOWN, digest=digest) for digest in sorted(paths)]
 
-        def load(progress: Progress) -> Loaded:
-            splits = split_images(
-                [frames[digest] for digest in digests], [UNKNOWN] * len(digests), digests, self.rule, spec
-            )
-            return Loaded(splits=splits, left_out=tuple(left_out))
+        def read(index: int) -> Pixels:
+            return read_item(items[index])
 
-        digest = content_digest(self.rule, [self.labels, digests])
-        return Dataset(labels=self.labels, digest=digest, rule=self.rule, labelled=False, _load=load)
+        content = [list(self.labels), sorted(paths)]
+        return replace(of_items(self.labels, items, read, content=content, rule=self.rule, spec=spec), labelled=False)
 
 
 def shipped() -> Path:
@@ -75,10 +62,10 @@ def shipped() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "calibration_data"
 
 
-def _too_few(folder: Path, found: int, unreadable: int) -> DataError:
+def _no_folder(folder: Path) -> DataError:
     return DataError(
-        f"There are too few photographs in {folder}.",
-        received=f"{found} different ones, {unreadable} unreadable",
-        accepted=f"at least {LEAST}; 60 of what the camera will see are good",
-        remedy="add photographs, or leave out --data: edgecnn brings some",
+        "There is no such folder of photographs.",
+        received=str(folder),
+        accepted="a folder with photographs, in folders or not",
+        remedy="name one with --data, or leave it out: edgecnn brings photographs",
     )

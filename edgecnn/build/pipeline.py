@@ -68,7 +68,7 @@ def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[A
             if cached := artifact is not None:
                 progress.say(f"{stage.name}: done before")
             else:
-                data.load(progress)
+                data.load(progress, cache)
                 context = Context(
                     recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress
                 )

@@ -15,15 +15,16 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgecnn.build.bias_correction import correct
+from edgecnn.build.pixels import Rows
 from edgecnn.bundle import packed
-from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.preprocess import InputSpec
 
 Ranges = Literal["minmax", "mse"]
 
 _BINS, _STEPS, _LEAST = 2048, 40, 0.2  # of a histogram; ranges tried at each end; how far an end may move in
 
 
-def refined(calibrated: bytes, spec: InputSpec, images: Pixels, *, ranges: Ranges, correct_biases: bool) -> bytes:
+def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges, correct_biases: bool) -> bytes:
     """A calibrated float file with other ranges and biases.
 
     Args:
@@ -56,7 +57,7 @@ class _Observed:
     means: Mapping[int, NDArray[np.float64]]
 
 
-def _observed(model: bytes, graph: Any, spec: InputSpec, images: Pixels) -> _Observed:
+def _observed(model: bytes, graph: Any, spec: InputSpec, images: Rows) -> _Observed:
     runner = litert.Interpreter(
         model_content=model,
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
