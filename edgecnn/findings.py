@@ -213,11 +213,13 @@ def _odd(inspection: Inspection) -> Iterable[Finding]:
             )
 
 
-_NAMES = {"alpha": "an alpha channel (RGBA)", "animated": "an animation"}
+_NAMES = {"alpha": "an alpha channel (RGBA)", "animated": "several pictures in one file"}
 
 
 def _advice(inspection: Inspection, odd: list[Seen], what: str) -> str:
     """A property that one class alone has is what will be learnt."""
+    if what == "animated":
+        return "save the picture that you mean by itself"
     having = {image.file.label for image in odd}
     if len(having) < len(inspection.labels) and len(odd) > 1:
         names = ", ".join(inspection.labels[index] for index in sorted(having)[:_NAMED])
