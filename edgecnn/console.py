@@ -20,7 +20,7 @@ from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
 _PLACES = 5  # of files that a finding is about; the JSON has all
-_IN_BRACKETS = "the 95 % interval is in brackets"
+_IN_BRACKETS = "95 % interval in brackets"
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
