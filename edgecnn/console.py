@@ -101,6 +101,8 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_steps(report), Text(facts), gates]
     if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
         parts.append(_trade_off(report["pruning"]))
+    if report["samples"]:
+        parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
 
 

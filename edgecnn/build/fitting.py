@@ -63,6 +63,7 @@ def fit(
         state.restore(model)
         history = state.history
         told = training_log.Progress(context, epochs, steps, history, may_end=schedule.patience > 0)
+        curves = training_log.Curves(context, schedule.name, part, history)
         first_frozen = max(epochs - round(frozen * epochs), len(history))
         for epoch in range(len(history), epochs):
             if schedule.ended(history, settled):
@@ -86,6 +87,7 @@ def fit(
                 state.best = _kept(model)
             state.save(model)
             told.say(schedule.name)
+            curves.write(history)
         model.set_weights(state.best or _kept(model))
     return history
 

@@ -1,5 +1,6 @@
 """What a training asks for, keeps and repeats, on a network of 16 px that trains in a second."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,10 @@ from edgecnn.build import (
     fitting,
     losses,
     models,
+    training_log,
 )
 from edgecnn.build.data import Images
-from edgecnn.build.keras import keras
+from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import Artifact, Context
 from edgecnn.build.schedule import Schedule
 from tests.build.tiny_recipe import recipe as tiny
@@ -289,3 +291,55 @@ def test_zeros_of_pruning_are_zeros_of_the_averages(context: Context) -> None:
     sparse = Sparsify(sparsity=0.75, epochs=4, batch_size=16, averaging=0.99, patience=1).run(before, at)
     assert sparse.metrics["sparsity"] == pytest.approx(0.75, abs=0.02)
     assert len(sparse.metrics["history"]) == 4
+
+
+def test_the_time_left_is_said_once_it_is_known(context: Context, progress: Any) -> None:
+    trained(context, Train(epochs=5, batch_size=16))
+    notes = [note for _, _, note in progress.updates]
+    assert len(notes) > 20
+    assert not any("left" in note for note in notes[:10])
+    assert all(re.fullmatch(r"epoch \d/5, 0\.\d+ on train, 0\.\d+ on validation, \d+ \w+ left", n) for n in notes[11:])
+    assert "left" in progress.lines[-2]
+    assert re.fullmatch(r"train: epoch 5/5, 0\.\d+ on train, 0\.\d+ on validation", progress.lines[-1])
+
+
+def test_with_patience_the_time_left_is_the_most_it_can_be(context: Context, progress: Any) -> None:
+    trained(context, Train(epochs=5, batch_size=16, patience=9))
+    assert "at most" in progress.updates[-1][2]
+
+
+def test_the_pace_is_that_of_the_steps_of_this_run() -> None:
+    """What was done before a kill took no time of ours."""
+    pace = training_log.Pace()
+    pace.step(1_000_000)
+    assert pace.seconds(10) is None
+    pace.step(1_000_009)
+    assert pace.seconds(10) is None
+    pace.step(1_000_010)
+    assert pace.seconds(0) == 0
+    assert pace.seconds(10) is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1, "5 s"), (42, "40 s"), (57, "1 min"), (250, "4 min"), (3599, "1 h 0 min"), (5000, "1 h 20 min")],
+)
+def test_a_duration_is_as_fine_as_it_is_known(seconds: float, said: str) -> None:
+    assert training_log.duration(seconds) == said
+
+
+def test_the_curves_are_whole_after_a_kill(context: Context, tmp_path: Path) -> None:
+    watched = replace(context, tensorboard=tmp_path / "curves")
+    with pytest.raises(Killed):
+        trained(context, Train(epochs=3), callbacks=[KillAfter(1)])  # it was not watched from the beginning
+    _, history = trained(watched, Train(epochs=3))
+    (run,) = (tmp_path / "curves").iterdir()
+    assert run.name.startswith("train-")
+    found = {}
+    for file in run.iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    expected = {(epoch, name): value for epoch, each in enumerate(history, 1) for name, value in each.items()}
+    assert found == pytest.approx(expected)
