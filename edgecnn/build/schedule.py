@@ -25,6 +25,8 @@ class Schedule:
             Juditsky 1992; as in Tarvainen and Valpola 2017, arXiv:1703.01780); 0 keeps the weights themselves.
         patience: training stops after so many epochs in a row that were no better on validation, and the weights of
             the best one are kept; 0 trains to the end, and keeps the last. The learning rate falls as it would without.
+        mixed_precision: compute in float16 where there is a GPU, and say so where there is none; what is kept is
+            float32. Fake quantization and pruning are trained in float32 always.
         class_weights: an image counts by the inverse of its class's number of training images, 1 in the mean.
     """
 
@@ -39,6 +41,7 @@ class Schedule:
     averaging: float = 0.0
     patience: int = 0
     class_weights: bool = False
+    mixed_precision: bool = False
 
     name: ClassVar[str]
 

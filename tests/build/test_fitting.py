@@ -14,6 +14,7 @@ from edgecnn.build import (
     Distill,
     Flip,
     InputSpec,
+    Quantize,
     SeparableNet,
     Shapes,
     Sparsify,
@@ -24,6 +25,7 @@ from edgecnn.build import (
     feed,
     fitting,
     losses,
+    mixed,
     models,
     training_log,
 )
@@ -343,3 +345,44 @@ def test_the_curves_are_whole_after_a_kill(context: Context, tmp_path: Path) -> 
                 found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
     expected = {(epoch, name): value for epoch, each in enumerate(history, 1) for name, value in each.items()}
     assert found == pytest.approx(expected)
+
+
+def test_without_a_gpu_mixed_precision_is_said_and_not_done(context: Context, progress: Any) -> None:
+    if mixed.available():
+        pytest.skip("there is a GPU")
+    plain, _ = trained(context, Train(epochs=1))
+    elsewhere = replace(context, workspace=context.workspace / "mixed")
+    elsewhere.workspace.mkdir()
+    model, _ = trained(elsewhere, Train(epochs=1, mixed_precision=True))
+    assert same(model.get_weights(), plain.get_weights())
+    assert any("needs a GPU" in line and "float32" in line for line in progress.lines)
+
+
+def test_in_mixed_precision_it_learns_goes_on_and_leaves_float32(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor computes in float16, too, if slowly: all but the speed can be tested without a GPU."""
+    monkeypatch.setattr(mixed, "available", lambda: True)
+    schedule = Train(epochs=3, batch_size=16, mixed_precision=True, averaging=0.9)
+    model, history = trained(context, schedule)
+    assert {str(each.dtype) for each in model.get_weights()} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    halved = mixed.halved(model)
+    assert halved.get_layer("stem").compute_dtype == "float16"
+    assert halved(context.recipe.input.dequantize(context.data["test"].pixels)).dtype == tf.float32
+    model.compile(loss=losses.loss(schedule))
+    measured = model.evaluate(*all_of(context.data["validation"]), verbose=0)
+    assert measured == pytest.approx(history[-1]["val_loss"], rel=0.02)
+    elsewhere = replace(context, workspace=context.workspace / "killed")
+    elsewhere.workspace.mkdir()
+    with pytest.raises(Killed):
+        trained(elsewhere, schedule, callbacks=[KillAfter(1)])
+    again, its_history = trained(elsewhere, schedule)
+    assert its_history == history
+    assert same(again.get_weights(), model.get_weights())
+
+
+@pytest.mark.parametrize("stage", [Sparsify, Quantize])
+def test_where_it_would_hurt_mixed_precision_is_a_mistake(stage: Any) -> None:
+    settings = {"sparsity": 0.5} if stage is Sparsify else {}
+    assert "float32" in stage(epochs=1, mixed_precision=True, **settings).problems()[0]
