@@ -79,7 +79,7 @@ def _train(
     """The epochs that are left; see `fit`."""
     (steps, epochs), history = _length(context, schedule), state.history
     batches = _batches(context, schedule, part)
-    told = training_log.Progress(context, epochs, steps, history, may_end=schedule.patience > 0)
+    told = training_log.ProgressLine(context, epochs, steps, history, may_end=schedule.patience > 0)
     curves = training_log.Curves(context, schedule.name, part, history)
     first_frozen = max(epochs - round(frozen * epochs), len(history))
     for epoch in range(len(history), epochs):
@@ -147,9 +147,11 @@ def _held(model: Any, rates: Rates | None) -> Iterator[None]:
     held = [layer for layer in model.layers if layer.trainable and rates and rates(layer.name) == 0]
     for layer in held:
         layer.trainable = False
-    yield
-    for layer in held:
-        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in held:
+            layer.trainable = True
 
 
 def _freeze(model: Any) -> None:

@@ -80,9 +80,11 @@ class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
         for variable, average in zip(self._learned, self._averages, strict=True):
             variable.assign(average)
         _settle(model)
-        yield
-        for variable, value in zip(model.variables, kept, strict=True):
-            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(model.variables, kept, strict=True):
+                variable.assign(value)
 
 
 def _learned(model: Any) -> list[Any]:

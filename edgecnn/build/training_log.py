@@ -17,7 +17,7 @@ def line(epoch: int, epochs: int, history: Sequence[dict[str, float]], left: str
     return f"epoch {epoch + 1}/{epochs}{figures}{left}"
 
 
-class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
     """Says how far the training is, and how long it takes yet, from the pace of the steps since it began or went on.
 
     Args:

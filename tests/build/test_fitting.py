@@ -20,7 +20,6 @@ from edgecnn.build import (
     Sparsify,
     SplitRule,
     Train,
-    balance,
     fake_quantization,
     feed,
     fitting,
@@ -244,31 +243,12 @@ def test_mistakes_are_said() -> None:
     assert "patience" in Train(epochs=1, patience=-1).problems()[0]
 
 
-def test_classes_count_alike_however_many_images_they_have() -> None:
-    labels = np.array([0] * 6 + [1] * 2 + [2] * 4)
-    weights = balance.class_weights(labels, 3)
-    np.testing.assert_allclose(weights, [12 / 18, 12 / 6, 12 / 12])
-    assert weights[labels].mean() == pytest.approx(1)
-    np.testing.assert_allclose(np.bincount(labels, weights=weights[labels]), 4)
-
-
 def test_the_loss_of_an_image_counts_by_its_class(context: Context) -> None:
     only = np.array([9.0] + [0.0] * 8, np.float32)
     weighed = feed.batches(context.data["train"], context, (0, 0), 16, class_weights=only)
     for _, target, weights in weighed:
         np.testing.assert_array_equal(weights, only[target.numpy()[:, 0].astype(int)])
     assert len(next(iter(feed.batches(context.data["train"], context, (0, 0), 16)))) == 2
-
-
-@pytest.mark.parametrize(("counts", "said"), [((30, 10), False), ((31, 10), True)])
-def test_an_imbalance_is_said_from_3_to_1_on(counts: tuple[int, int], said: bool) -> None:
-    labels = np.repeat([0, 1], counts)
-    line = balance.imbalance(labels, ("cat", "dog"))
-    assert (line is not None) is said
-    if line:
-        assert "cat there are 31" in line
-        assert "dog 10" in line
-        assert "class_weights=True" in line
 
 
 def test_averages_of_a_quantization_aware_network_keep_its_ranges_true(context: Context) -> None:
