@@ -62,7 +62,11 @@ def fit(
         state.restore(network)
         _train(network, context, schedule, state, callbacks=callbacks, part=part, frozen=frozen, settled=settled)
         model.set_weights(state.best or _kept(network))
-    return state.history
+    history, best = state.history, schedule.best(state.history, settled)
+    if schedule.patience:
+        accuracy = history[best]["val_accuracy"]
+        context.progress.say(f"{schedule.name}: epoch {best + 1} is kept, {accuracy:.3f} on validation")
+    return history
 
 
 def _train(

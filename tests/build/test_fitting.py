@@ -197,13 +197,14 @@ def all_of(images: Images) -> tuple[Any, Any]:
     return SPEC.dequantize(images.pixels), images.labels[:, np.newaxis].astype(np.float32)
 
 
-def test_patience_keeps_the_best_epoch(context: Context) -> None:
+def test_patience_keeps_the_best_epoch(context: Context, progress: Any) -> None:
     """With a learning rate that no network survives, the first epochs are the best there are."""
     schedule = Train(epochs=8, batch_size=16, learning_rate=0.9, patience=2)
     model, history = trained(context, schedule)
     assert len(history) < 8
     best = schedule.best(history)
     assert len(history) - 1 - best == 2
+    assert progress.lines[-1].startswith(f"train: epoch {best + 1} is kept, 0.")
     assert history[best]["val_accuracy"] == max(each["val_accuracy"] for each in history)
     measured = model.evaluate(*all_of(context.data["validation"]), verbose=0)
     np.testing.assert_allclose(measured, [history[best]["val_loss"], history[best]["val_accuracy"]], rtol=1e-4)
