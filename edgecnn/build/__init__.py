@@ -18,7 +18,20 @@ from edgecnn.build.architectures import (
     SeparableNet,
     SqueezeExcite,
 )
-from edgecnn.build.augment import Affine, Crop, Flip, Light
+from edgecnn.build.augment import (
+    Affine,
+    AutoContrast,
+    Color,
+    Crop,
+    Cutout,
+    Flip,
+    Light,
+    Mixup,
+    Posterize,
+    RandAugment,
+    Sharpness,
+    Solarize,
+)
 from edgecnn.build.convert import Convert
 from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
@@ -37,9 +50,12 @@ from edgecnn.preprocess import InputSpec
 __all__ = [
     "CBAM",
     "Affine",
+    "AutoContrast",
+    "Color",
     "ConvNet",
     "Convert",
     "Crop",
+    "Cutout",
     "Distill",
     "EfficientNetLite0",
     "EfficientNetLite1",
@@ -52,18 +68,23 @@ __all__ = [
     "Inception",
     "InputSpec",
     "Light",
+    "Mixup",
     "MobileNetV1",
     "MobileNetV2",
+    "Posterize",
     "Pretrained",
     "PruneChannels",
     "Published",
     "Quantize",
+    "RandAugment",
     "Recipe",
     "ResNet8",
     "ResNet18",
     "ResNet20",
     "SeparableNet",
     "Shapes",
+    "Sharpness",
+    "Solarize",
     "Sparsify",
     "SplitRule",
     "SqueezeExcite",

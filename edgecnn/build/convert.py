@@ -75,7 +75,7 @@ class Convert:
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the bare flatbuffer, and the logits of the Keras model that it was made of on the test split."""
-        from edgecnn.build import fitting, models
+        from edgecnn.build import feed, models
         from edgecnn.build.rounding import KERNELS
         from edgecnn.build.sensitivity import sensitivity
 
@@ -94,7 +94,7 @@ class Convert:
         files = {INT8_FILE: context.workspace / INT8_FILE, KERAS_LOGITS: context.workspace / KERAS_LOGITS}
         write_atomically(files[INT8_FILE], best.file)
         with replacing(files[KERAS_LOGITS]) as beside, beside.open("wb") as file:
-            np.save(file, fitting.predict(best.model, context.data["test"], context.recipe.input))
+            np.save(file, feed.predict(best.model, context.data["test"], context.recipe.input))
         facts = {"candidates": [each.as_json() for each in candidates], "sensitivity": [asdict(cost) for cost in costs]}
         return Artifact(kind=self.makes, files=files, metrics={**best.as_json(), **facts})
 

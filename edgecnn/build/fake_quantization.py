@@ -39,12 +39,18 @@ def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Pixels) -> N
         calibration: (n, height, width, channels) uint8.
     """
     ranges = observe(model, spec, calibration)
+    set_kernel_ranges(aware)
     for wrapper in aware.layers:
-        for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
-            quantizer(kernel, True, weights=variables)
         low, high = ranges.get(wrapper.name.removeprefix("quant_"), (0.0, 0.0))
         if low < high:
             _set_range(wrapper, min(low, 0.0), max(high, 0.0))
+
+
+def set_kernel_ranges(aware: Any) -> None:
+    """The range of each kernel, from the kernel as it is now; of a float model nothing."""
+    for wrapper in aware.layers:
+        for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
+            quantizer(kernel, True, weights=variables)
 
 
 def observe(model: Any, spec: InputSpec, calibration: Pixels) -> dict[str, tuple[float, float]]:

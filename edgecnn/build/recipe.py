@@ -98,7 +98,11 @@ class Architecture(Protocol):
 
 
 class Augmentation(Protocol):
-    """A random change of a batch of training images: a frozen dataclass of settings."""
+    """A random change of a batch of training images: a frozen dataclass of settings.
+
+    One that mixes images with each other says so by a ``mixes`` of True. Its ``apply`` then gets the shares of the
+    classes, (batch, classes) float32, with the same seed, too, and mixes them alike.
+    """
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -107,7 +111,7 @@ class Augmentation(Protocol):
         """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
 
 
-SETTINGS_LIMIT = 2000
+SETTINGS_LIMIT = 2500
 _ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
 AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
 
