@@ -140,11 +140,12 @@ def build(
     """Train, compress, convert and prove a model.
 
     RECIPE is a name in pipelines/ or the path of a recipe file; without one,
-    `shapes` is built, or with --data the recipe for folders of photos. A budget
-    (--max-...) is a promise, and what channels are removed for.
+    `shapes` is built, or with --data `photos`, or `transfer` where the photos are
+    large and few and the extra `pretrained` is there. A budget (--max-...) is a
+    promise, and what channels are removed for.
     """
     try:
-        from edgecnn.build import own, pipeline, recipes
+        from edgecnn.build import choice, own, pipeline, recipes
         from edgecnn.build.budgets import Budgets
     except ModuleNotFoundError as error:
         if error.name in ("filelock", "platformdirs"):
@@ -153,6 +154,11 @@ def build(
     from edgecnn import console
 
     _check_own(model, data, input_range, own.RANGES)
+    if data and not (recipe or model):
+        choice_made = choice.chosen(data, small=max_size is not None or max_p50 is not None)
+        recipe = choice_made.recipe
+        if choice_made.why:
+            click.echo(choice_made.why, err=True)
     chosen = recipes.find(recipe, data=data, quick=quick)
     budgets = Budgets(drop=max_drop, size_bytes=None if max_size is None else int(max_size), p50_ms=max_p50)
     with console.progress() as progress:
