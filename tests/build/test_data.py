@@ -128,7 +128,7 @@ def test_what_is_no_image_is_left_out_and_listed(photos: Path, progress: Any) ->
     assert all(left_out.values())
     assert sum(len(data[split]) for split in SPLITS) == 60
     (said,) = progress.lines
-    assert "4 files are left out" in said
+    assert "4 of 64 images are left out" in said
     assert all(name in said for name in left_out)
 
 
