@@ -21,13 +21,13 @@ from edgecnn.build.architectures import (
 from edgecnn.build.arrays import Idx
 from edgecnn.build.augment import Affine, Crop, Flip, Light
 from edgecnn.build.convert import Convert
-from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
 from edgecnn.build.npz import Npz
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
 from edgecnn.build.recipe import Gate, Recipe
+from edgecnn.build.sources import Folder, Shapes
 from edgecnn.build.sparsify import Sparsify
 from edgecnn.build.tfrecord import TFRecord
 from edgecnn.build.train import Teach, Train

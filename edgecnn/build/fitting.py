@@ -130,7 +130,7 @@ def _batches(images: Images, context: Context, epoch: tuple[int, int], batch_siz
         return images.pixels[indices], images.labels[indices]
 
     def load(step: Any, indices: Any) -> Any:
-        pixels, labels = tf.numpy_function(gather, [indices], [tf.uint8, tf.int64])
+        pixels, labels = tf.numpy_function(gather, [indices], [tf.uint8, tf.int64], stateful=False)
         batch = _dequantize(tf.ensure_shape(pixels, [None, *context.recipe.input.shape]))
         for place, augmentation in enumerate(augment):
             batch = augmentation.apply(batch, tf.stack([tf.constant(base, tf.int64), step * len(augment) + place]))

@@ -1,12 +1,116 @@
-"""The user's own data in the place of a recipe's."""
+"""Where the images of a build come from: class folders, rendered shapes, and what a user's path leads to."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from edgecnn import shapes
 from edgecnn.build.arrays import Idx
-from edgecnn.build.data import Folder, Source
+from edgecnn.build.cache import Cache
+from edgecnn.build.data import Dataset, Item, Loaded, Source, by_split, changed, content_digest, of_items
 from edgecnn.build.npz import Npz
+from edgecnn.build.pixels import decoded, in_blocks
 from edgecnn.build.published import LABELS, Published
 from edgecnn.build.tfrecord import TFRecord
+from edgecnn.images import SplitRule, class_folders, read_image
+from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder with one folder a class, or with such folders in ``train``, ``test`` and perhaps ``val``.
+
+    Any image format that OpenCV reads. Where the user gave splits, the test split is that of the folder, and what is
+    missing is taken from ``train``, whose copies of held-out images are left out.
+
+    Attributes:
+        path: the folder; the names of its folders, sorted, are the classes.
+        rule: the shares of the splits.
+    """
+
+    path: str
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return self.rule.problems()
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`. A file that is no image is left out, and listed.
+
+        Raises:
+            DataError: no folder of class folders.
+        """
+        labels, files = class_folders(Path(self.path))
+        digests = [
+            digest
+            for _, block in in_blocks(lambda index: _file_digest(files[index].path), range(len(files)))
+            for digest in block
+        ]
+        # By content, not by name: the order decides the training, and the key knows the content alone.
+        items = sorted(
+            (
+                Item(name=str(file.path), label=file.label, digest=digest, given=file.given)
+                for file, digest in zip(files, digests, strict=True)
+            ),
+            key=lambda item: (item.label, item.digest),
+        )
+        content = [(labels[item.label], item.digest, *([item.given] if item.given else [])) for item in items]
+
+        def read(index: int) -> Pixels:
+            frame, digest = read_image(Path(items[index].name))
+            if digest != items[index].digest:
+                raise changed(items[index].name)
+            return frame
+
+        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """Rendered pictures of shapes, and of nothing, on cluttered backgrounds; see `edgecnn.shapes`.
+
+    Attributes:
+        images_per_class: how many of each.
+        seed: decides every picture.
+        rule: the shares of the splits.
+    """
+
+    images_per_class: int
+    seed: int = 0
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        problems = self.rule.problems()
+        if self.images_per_class < 1:
+            problems.append(f"Shapes renders at least 1 image a class, not {self.images_per_class}")
+        return problems
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`."""
+        classes = len(shapes.CLASSES)
+
+        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
+        content = [renderer, self.images_per_class, self.seed]
+
+        def render(index: int) -> Pixels:
+            random = np.random.default_rng((self.seed, index))
+            return shapes.render(index % classes, random, (spec.height, spec.width))
+
+        def load(progress: Progress, cache: Cache) -> Loaded:
+            count = classes * self.images_per_class
+            pixels, _ = decoded(content, count, render, spec, note="drawing shapes", progress=progress, cache=cache)
+            items = [
+                Item(name=f"shape {index}", label=index % classes, digest=hashlib.sha256(image.tobytes()).hexdigest())
+                for index, image in enumerate(pixels)
+            ]
+            return Loaded(splits=by_split(items, pixels, self.rule))
+
+        return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
 
 
 def at(path: Path, instead_of: Source) -> Source:
@@ -25,3 +129,15 @@ def at(path: Path, instead_of: Source) -> Source:
     if any(path.glob("*.tfrecord*")):
         return TFRecord(path=str(path), rule=rule)
     return Folder(path=str(path), rule=rule)
+
+
+def _file_digest(path: Path) -> str:
+    """SHA-256 of a file; nothing for one that cannot be read, which `read_image` will refuse, too."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while part := file.read(2**20):
+                digest.update(part)
+    except OSError:
+        return ""
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.build import Folder, Idx, Npz, Published, Shapes, TFRecord, published, sources
+from edgecnn.build import Folder, Idx, Published, Shapes, published, sources
 from edgecnn.errors import DataError
 from edgecnn.images import SplitRule
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgecnn import shapes
-from edgecnn.build.data import Dataset, Folder, Images, Shapes, split_facts
+from edgecnn.build import Folder, Shapes
+from edgecnn.build.data import Dataset, Images, split_facts
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS, SplitRule
 from edgecnn.preprocess import InputSpec
