@@ -34,6 +34,7 @@ from edgecnn.latency import host_facts
 from edgecnn.progress import Progress
 
 RUNS = 2000
+TIMES = 10  # how much smaller than float a network is at least
 PEER_FILE = "peer.tflite"
 
 
@@ -149,6 +150,10 @@ def rows(recipe: Recipe, progress: Progress, cache: Cache) -> Iterator[Row]:
     yield of(follow((train,), small), "ResNet8, TFLite's own PTQ", PTQ_FILE, "PTQ")
     yield of(follow((train, AiEdgeQuantizer()), small), "ResNet8, ai-edge-quantizer", PEER_FILE, "peer")
     yield of(follow((train, TfmotQat(**like, epochs=learn.epochs)), small), "ResNet8, tfmot QAT", PEER_FILE, "peer")
+    size = of(trained, "", FLOAT_FILE, "").file.stat().st_size // TIMES
+    if prune.size_bytes and prune.size_bytes < size:
+        tenth = replace(prune, macs=None, size_bytes=size)
+        yield of(follow((train, tenth)), f"ours: pruned to 1/{TIMES} of its float file, PTQ", PTQ_FILE, "edgecnn")
     other = None if prune.distill else Distill(temperature=4.0, weight=0.9)
     name = f"ours: pruned{' and distilled' if other else ', not distilled'}, PTQ"
     yield of(follow((train, replace(prune, distill=other))), name, PTQ_FILE, "edgecnn")

@@ -69,17 +69,17 @@ def measure(folder: Path, count: int, steps: int) -> dict[str, Any]:
     loaded = time.monotonic()
     memory = {"loaded": peak_bytes()}
     context = Context(recipe=recipe, data=data, history=(), workspace=folder, progress=Stderr())
-    feed, on_hand = step_times(context, steps)
+    fed, on_hand = step_times(context, steps)
     memory["trained"] = peak_bytes()
-    share = round(float(np.median(on_hand) / np.median(feed)), 4)
+    share = round(float(np.median(on_hand) / np.median(fed)), 4)
     return {
         "schema": 1,
         "images": count,
         "open_s": round(opened - started, 1),
         "decode_s": round(loaded - opened, 1),
         "peak_resident_bytes": memory,
-        "step_ms": {"feed": round(float(np.median(feed)), 3), "on_hand": round(float(np.median(on_hand)), 3)},
-        "steps": len(feed),
+        "step_ms": {"feed": round(float(np.median(fed)), 3), "on_hand": round(float(np.median(on_hand)), 3)},
+        "steps": len(fed),
         "model_share": share,
         "passed": share >= SHARE and memory["trained"] < MEMORY_BYTES,
         "limits": {"model_share": SHARE, "peak_resident_bytes": MEMORY_BYTES},
@@ -105,13 +105,13 @@ def generate(folder: Path, count: int) -> None:
 
 def step_times(context: Context, steps: int) -> tuple[list[float], list[float]]:
     """Milliseconds of training steps: on the feed of a build, and on one batch of it again and again."""
-    from edgecnn.build import fitting, models
+    from edgecnn.build import feed, fitting, models
     from edgecnn.build.keras import tf
 
     schedule: Any = context.recipe.stages[0]
     model = models.build(context.recipe.architecture, context)
-    fitting._compile(model, schedule, fitting._optimizer(schedule, 100_000))
-    batches = fitting._batches(context.data["train"], context, (0, 0), schedule.batch_size, None)
+    fitting._compile(model, schedule, fitting.optimizer(model, schedule, 100_000))
+    batches = feed.batches(context.data["train"], context, (0, 0), schedule.batch_size)
     iterators = iter(batches.repeat()), iter(tf.data.Dataset.from_tensors(next(iter(batches))).repeat())
     step = model.make_train_function()
     times: tuple[list[float], list[float]] = ([], [])

@@ -19,10 +19,27 @@ from edgecnn.build.architectures import (
     SqueezeExcite,
 )
 from edgecnn.build.arrays import Idx
-from edgecnn.build.augment import Affine, Crop, Flip, Light
+from edgecnn.build.augment import (
+    Affine,
+    AutoContrast,
+    Color,
+    Crop,
+    Cutout,
+    Flip,
+    Light,
+    Mixup,
+    Posterize,
+    RandAugment,
+    Sharpness,
+    Solarize,
+)
 from edgecnn.build.convert import Convert
 from edgecnn.build.distill import Distill
+from edgecnn.build.imagenet import LABELS as IMAGENET_LABELS
+from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.npz import Npz
+from edgecnn.build.photographs import Photographs
+from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
@@ -37,10 +54,14 @@ from edgecnn.preprocess import InputSpec
 
 __all__ = [
     "CBAM",
+    "IMAGENET_LABELS",
     "Affine",
+    "AutoContrast",
+    "Color",
     "ConvNet",
     "Convert",
     "Crop",
+    "Cutout",
     "Distill",
     "EfficientNetLite0",
     "EfficientNetLite1",
@@ -49,21 +70,29 @@ __all__ = [
     "Folder",
     "Gate",
     "Idx",
+    "ImageNet",
     "Inception",
     "InputSpec",
     "Light",
+    "Mixup",
     "MobileNetV1",
     "MobileNetV2",
     "Npz",
+    "Photographs",
+    "Posterize",
+    "Pretrained",
     "PruneChannels",
     "Published",
     "Quantize",
+    "RandAugment",
     "Recipe",
     "ResNet8",
     "ResNet18",
     "ResNet20",
     "SeparableNet",
     "Shapes",
+    "Sharpness",
+    "Solarize",
     "Sparsify",
     "SplitRule",
     "SqueezeExcite",

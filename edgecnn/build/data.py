@@ -5,18 +5,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, log
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.build.cache import Cache
-from edgecnn.build.pixels import Rows, Stored, decoded
+from edgecnn.build.pixels import Rows, Stored, decoded, in_blocks
 from edgecnn.errors import DataError
-from edgecnn.images import SPLITS, Split, SplitRule, split_digest
+from edgecnn.images import SPLITS, Split, SplitRule, read_image, split_digest
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
+from edgecnn.splits import check_splits, check_unlabelled
 
 _SHOWN = 20  # of the images that are left out; the report has all
 
@@ -27,7 +28,7 @@ class Images:
 
     Attributes:
         pixels: (n, height, width, channels), uint8: an array, or on disk and read when they are asked for.
-        labels: (n,), int64, indices of classes.
+        labels: (n,), int64, indices of classes; all of them `edgecnn.evaluation.UNKNOWN` where nobody has said them.
         digests: SHA-256 of each image's content.
     """
 
@@ -58,15 +59,17 @@ class Dataset:
     """Images that are known by their digest, and decoded or rendered once `load` is called.
 
     Attributes:
-        labels: the names of the classes, sorted.
+        labels: the names of the classes, in the order of their indices.
         digest: hash of everything that `load` depends on.
         rule: the shares of the splits.
+        labelled: whether it is known which image is of which class: else there is nothing to train on.
     """
 
     labels: tuple[str, ...]
     digest: str
     rule: SplitRule
     _load: Callable[[Progress, Cache], Loaded]
+    labelled: bool = True
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
     def load(self, progress: Progress, cache: Cache | None = None) -> Loaded:
@@ -91,26 +94,11 @@ class Dataset:
         return self._loaded[0].splits[split]
 
     def _check(self, loaded: Loaded) -> None:
-        wanted: tuple[Split, ...] = ("train", "validation", "test")
-        missing = {
-            label: splits
-            for index, label in enumerate(self.labels)
-            if (splits := [split for split in wanted if index not in loaded.splits[split].labels])
-        }
-        problems = [f"the class {label} has no {' and no '.join(splits)} image" for label, splits in missing.items()]
-        if not len(loaded.splits["calibration"]):
-            problems.append("there is no calibration image")
-        if problems:
-            counts = sum((Counter(images.labels.tolist()) for images in loaded.splits.values()), Counter[int]())
-            shares = [share for share in (self.rule.validation, self.rule.test) if share] or [self.rule.calibration]
-            needed = ceil(log(0.01) / log(1 - min(shares)))
-            raise DataError(
-                f"The data cannot be split: {'; '.join(problems)}.",
-                received=", ".join(f"{label}: {counts[index]}" for index, label in enumerate(self.labels)),
-                accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
-                remedy="add images to these classes; an image's split follows from its content and does not change"
-                + _listed(loaded.left_out),
-            )
+        if not self.labelled:
+            sizes = {split: len(images) for split, images in loaded.splits.items()}
+            return check_unlabelled(sizes, more=_listed(loaded.left_out))
+        counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
+        return check_splits(self.labels, counts, self.rule, more=_listed(loaded.left_out))
 
 
 class Source(Protocol):
@@ -206,6 +194,36 @@ def changed(name: str) -> DataError:
         accepted="images that stay as they are",
         remedy="run the command again",
     )
+
+
+def read_item(item: Item) -> Pixels:
+    """The image of a file: RGB, (any height, any width, 3), uint8.
+
+    Raises:
+        UnreadableImage: see `edgecnn.images.read_image`.
+        DataError: it is another one than when the data set was opened.
+    """
+    frame, digest = read_image(Path(item.name))
+    if digest != item.digest:
+        raise changed(item.name)
+    return frame
+
+
+def file_digests(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file; nothing for one that cannot be read, which `read_image` will refuse, too."""
+    blocks = in_blocks(lambda index: _file_digest(paths[index]), range(len(paths)))
+    return [digest for _, block in blocks for digest in block]
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while part := file.read(2**20):
+                digest.update(part)
+    except OSError:
+        return ""
+    return digest.hexdigest()
 
 
 def _unused(

@@ -29,17 +29,22 @@ class Distill:
             problems.append(f"Distill takes a weight from over 0 to 1, not {self.weight}")
         return problems
 
-    def loss(self) -> Callable[[Any, Any], Any]:
-        """(batch, 1 + classes) float32, the label and the teacher's logits, and the student's logits to (batch,)."""
+    def loss(self, of_labels: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        """The loss of each image, (batch,), of targets with a teacher's logits at their end, and the student's logits.
+
+        Args:
+            of_labels: the loss of what stands before them in the target.
+        """
         from edgecnn.build.keras import tf
 
         def distilled(target: Any, logits: Any) -> Any:
-            hard = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(target[:, 0], tf.int64), logits)
             if target.shape[1] == 1:  # of validation images there are no answers
-                return hard
-            answers = tf.nn.softmax(target[:, 1:] / self.temperature)
+                return of_labels(target, logits)
+            classes = logits.shape[1]
+            answers = tf.nn.softmax(target[:, -classes:] / self.temperature)
             soft = tf.nn.softmax_cross_entropy_with_logits(answers, logits / self.temperature)
             # The gradients of softened answers shrink with the square of the temperature.
+            hard = of_labels(target[:, :-classes], logits)
             return (1 - self.weight) * hard + self.weight * self.temperature**2 * soft
 
         return distilled

@@ -10,7 +10,7 @@ from edgecnn.build.pixels import Rows
 from edgecnn.build.quantizable import quantization_aware
 from edgecnn.preprocess import InputSpec
 
-_BATCH = 32
+_PIXELS = 32 * 96 * 96  # of a batch whose every activation is in memory at once
 
 
 def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset()) -> Any:
@@ -40,12 +40,18 @@ def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Rows) -> Non
         calibration: (n, height, width, channels) uint8.
     """
     ranges = observe(model, spec, calibration)
+    set_kernel_ranges(aware)
     for wrapper in aware.layers:
-        for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
-            quantizer(kernel, True, weights=variables)
         low, high = ranges.get(wrapper.name.removeprefix("quant_"), (0.0, 0.0))
         if low < high:
             _set_range(wrapper, min(low, 0.0), max(high, 0.0))
+
+
+def set_kernel_ranges(aware: Any) -> None:
+    """The range of each kernel, from the kernel as it is now; of a float model nothing."""
+    for wrapper in aware.layers:
+        for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
+            quantizer(kernel, True, weights=variables)
 
 
 def observe(model: Any, spec: InputSpec, calibration: Rows) -> dict[str, tuple[float, float]]:
@@ -53,8 +59,9 @@ def observe(model: Any, spec: InputSpec, calibration: Rows) -> dict[str, tuple[f
     nodes = Graph.of(model).nodes
     outputs = keras.Model(model.inputs, [node.outputs for node in nodes])
     found: dict[str, tuple[float, float]] = {}
-    for start in range(0, len(calibration), _BATCH):
-        values = outputs(spec.dequantize(calibration[start : start + _BATCH]), training=False)
+    batch = min(32, max(1, _PIXELS // (spec.height * spec.width)))
+    for start in range(0, len(calibration), batch):
+        values = outputs(spec.dequantize(calibration[start : start + batch]), training=False)
         for node, value in zip(nodes, values, strict=True):
             low, high = found.get(node.layer.name, (np.inf, -np.inf))
             array = value.numpy()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.build import fitting
+from edgecnn.build import feed
 from edgecnn.build.channels import Alive, Channels, Group
 from edgecnn.build.data import Images
 from edgecnn.build.keras import keras, tf
@@ -43,7 +43,7 @@ def importance(model: Any, channels: Channels, images: Images, spec: InputSpec, 
         return tape.gradient(loss, variables)
 
     # An even number, for what `Schedule.batch_size` says.
-    for batch, labels in fitting.in_order(images.sample(len(images) // 2 * 2), spec, 128):
+    for batch, labels in feed.in_order(images.sample(len(images) // 2 * 2), spec, 128):
         slopes = iter(gradients(batch, labels))
         for name, weights in gates.items():
             change = sum(_by_channel(weight * next(slopes)) for weight in weights)

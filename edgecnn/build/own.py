@@ -11,10 +11,9 @@ from edgecnn.build import keras_file
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
 from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
-from edgecnn.build.train import FLOAT_FILE, Teach, Train
+from edgecnn.build.train import Teach, Train, leave
 from edgecnn.build.versions import versions
 from edgecnn.errors import ModelError, UsageError
-from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec
 from edgecnn.progress import Progress
 
@@ -100,12 +99,10 @@ class Adopt:
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the model's configuration, its weights, its float ``.tflite`` and its PTQ file."""
-        from edgecnn.build import converter, models
+        from edgecnn.build import models
 
         model = models.build(context.recipe.architecture, context)
-        files = {**models.save_model(model, context.workspace), **converter.save_ptq(model, context)}
-        write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))
-        return Artifact(kind=self.makes, files={**files, FLOAT_FILE: path})
+        return Artifact(kind=self.makes, files=leave(model, context))
 
 
 def adopted(recipe: Recipe, path: Path, input_range: str | None, progress: Progress) -> Recipe:
@@ -191,14 +188,14 @@ def _check_fits(model: Any, data: Dataset) -> None:
 
 def _tried(model: Any, specs: dict[str, InputSpec], recipe: Recipe, progress: Progress) -> dict[str, float]:
     """The accuracy on the validation split with each input."""
-    from edgecnn.build import fitting
+    from edgecnn.build import feed
 
     data = recipe.data.open(next(iter(specs.values())))
     data.load(progress)
     images = data["validation"]
     progress.update(0, 0, "trying what the images were in training")
     return {
-        name: round(float((fitting.predict(model, images, spec).argmax(axis=1) == images.labels).mean()), 6)
+        name: round(float((feed.predict(model, images, spec).argmax(axis=1) == images.labels).mean()), 6)
         for name, spec in specs.items()
     }
 

@@ -56,12 +56,13 @@ def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[A
         progress: where to say how far it is.
         cache: where finished stages are.
     """
+    beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
     data = recipe.data.open(recipe.input)
     key: str | None = None
     history: tuple[Artifact, ...] = ()
     stages, checked = [], False
-    for stage in recipe.stages:
-        key = _key(described(stage), key or _root_key(recipe, data), *_beyond(stage, recipe))
+    for stage, others in zip(recipe.stages, beyond, strict=True):
+        key = _key(described(stage), key or _root_key(recipe, data), *others)
         with cache.locked(key, progress):
             artifact = cache.find(key)
             if cached := artifact is not None:
@@ -111,7 +112,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
     values = {
         "accuracy": int8["accuracy"],
         "agreement": int8["agreement"],
-        "drop": round(figures["float"]["accuracy"] - int8["accuracy"], 6),
+        "drop": _drop(figures["float"]["accuracy"], int8["accuracy"]),
         "size_bytes": figures["model"]["size_bytes"],
         "p50_ms": int8["p50_ms"],
     }
@@ -126,11 +127,16 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         **{name: figures[name] for name in ("steps", "candidates", "sensitivity")},
         "data": figures["data"],
         "gates": [gate.judge(values[gate.name], figures["data"]["test"]) for gate in recipe.gates],
+        "start": next((made.metrics["start"] for made in history if "start" in made.metrics), None),
         "pruning": [step for made in history for step in made.metrics.get("pruning", [])],
         "stages": stages,
         "host": host_facts(),
         "versions": versions(),
     }
+
+
+def _drop(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else round(before - after, 6)
 
 
 def check_installed() -> None:

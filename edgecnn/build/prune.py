@@ -115,7 +115,7 @@ class PruneChannels(Schedule):
                 continue  # too little for a step: nothing to make up for
             schedule = self if last else replace(self, epochs=self.step_epochs, min_steps=0)
             history = fitting.fit(model, context, schedule, part=number)
-            way.append({**facts, "val_accuracy": history[-1]["val_accuracy"]})
+            way.append({**facts, "val_accuracy": history[schedule.best(history)]["val_accuracy"]})
         return Artifact(
             kind=self.makes,
             files={**models.save_model(model, context.workspace), **converter.save_ptq(model, context)},

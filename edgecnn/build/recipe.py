@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -65,8 +65,9 @@ class Context:
 class Stage(Protocol):
     """One step of a build: a frozen dataclass of settings, and ``run``.
 
-    Two methods are a stage's own choice: ``check(model, context)`` raises for what can be known of an untrained
-    network, before any work; ``beyond(recipe)`` gives what else than settings and parent decides the result, as JSON.
+    Three methods are a stage's own choice: ``misfits(recipe)`` is what of a recipe it does not go with, as ``problems``
+    are; ``beyond(recipe)`` gives what else than settings and parent decides the result, as JSON, and raises where that
+    is not there; ``check(model, context)`` raises for what can be known of an untrained network, before any work.
 
     Attributes:
         name: what users see.
@@ -98,7 +99,11 @@ class Architecture(Protocol):
 
 
 class Augmentation(Protocol):
-    """A random change of a batch of training images: a frozen dataclass of settings."""
+    """A random change of a batch of training images: a frozen dataclass of settings.
+
+    One that mixes images with each other says so by a ``mixes`` of True. Its ``apply`` then gets the shares of the
+    classes, (batch, classes) float32, with the same seed, too, and mixes them alike.
+    """
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -107,7 +112,7 @@ class Augmentation(Protocol):
         """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
 
 
-SETTINGS_LIMIT = 2000
+SETTINGS_LIMIT = 2500
 _ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
 AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
 
@@ -186,6 +191,8 @@ class Recipe:
         """Raise one `UsageError` that names every mistake, before any work."""
         parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
         problems = [problem for part in parts for problem in _problems_of(part)] + self._problems()
+        if not problems:
+            problems = [each for stage in self.stages if hasattr(stage, "misfits") for each in stage.misfits(self)]
         if not problems and (size := len(json.dumps(self.settings()))) > SETTINGS_LIMIT:
             problems.append(f"its settings take {size} bytes of the manifest, which has room for {SETTINGS_LIMIT}")
         if problems:
@@ -228,9 +235,14 @@ def described(settings: Any) -> dict[str, Any]:
     A field whose metadata says ``{"decides": False}`` is left out: where a file is, when its digest says what it is.
     """
     revision = {"revision": settings.revision} if hasattr(settings, "revision") else {}
-    idle = {each.name for each in fields(settings) if not each.metadata.get("decides", True)}
-    values = {name: value for name, value in asdict(settings).items() if name not in idle}
-    return {"type": type(settings).__name__, **revision, **values}
+    return {"type": type(settings).__name__, **revision, **_decisive(settings, asdict(settings))}
+
+
+def _decisive(settings: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of the fields that decide, in parts of settings, too."""
+    names = [each.name for each in fields(settings) if each.metadata.get("decides", True)]
+    parts = {name: part for name in names if is_dataclass(part := getattr(settings, name))}
+    return {name: _decisive(parts[name], values[name]) if name in parts else values[name] for name in names}
 
 
 def counted(number: int, noun: str) -> str:

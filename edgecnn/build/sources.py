@@ -1,7 +1,7 @@
 """Where the images of a build come from: class folders, rendered shapes, and what a user's path leads to."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,23 @@ import numpy as np
 from edgecnn import shapes
 from edgecnn.build.arrays import Idx
 from edgecnn.build.cache import Cache
-from edgecnn.build.data import Dataset, Item, Loaded, Source, by_split, changed, content_digest, of_items
+from edgecnn.build.data import (
+    Dataset,
+    Item,
+    Loaded,
+    Source,
+    by_split,
+    content_digest,
+    file_digests,
+    of_items,
+    read_item,
+)
 from edgecnn.build.npz import Npz
-from edgecnn.build.pixels import decoded, in_blocks
+from edgecnn.build.photographs import Photographs
+from edgecnn.build.pixels import decoded
 from edgecnn.build.published import LABELS, Published
 from edgecnn.build.tfrecord import TFRecord
-from edgecnn.images import SplitRule, class_folders, read_image
+from edgecnn.images import SplitRule, class_folders
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
 
@@ -45,11 +56,7 @@ class Folder:
             DataError: no folder of class folders.
         """
         labels, files = class_folders(Path(self.path))
-        digests = [
-            digest
-            for _, block in in_blocks(lambda index: _file_digest(files[index].path), range(len(files)))
-            for digest in block
-        ]
+        digests = file_digests([file.path for file in files])
         # By content, not by name: the order decides the training, and the key knows the content alone.
         items = sorted(
             (
@@ -61,10 +68,7 @@ class Folder:
         content = [(labels[item.label], item.digest, *([item.given] if item.given else [])) for item in items]
 
         def read(index: int) -> Pixels:
-            frame, digest = read_image(Path(items[index].name))
-            if digest != items[index].digest:
-                raise changed(items[index].name)
-            return frame
+            return read_item(items[index])
 
         return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
 
@@ -114,12 +118,14 @@ class Shapes:
 
 
 def at(path: Path, instead_of: Source) -> Source:
-    """What is at a path: a ``.npz`` file, IDX or TFRecord files, or else class folders.
+    """What is at a path: a ``.npz`` file, IDX or TFRecord files, or else class folders; photographs for `Photographs`.
 
     Args:
         path: of the file or the folder.
         instead_of: the recipe's own; its split rule stays, and where it is `Published` its labels do for arrays.
     """
+    if isinstance(instead_of, Photographs):
+        return replace(instead_of, path=str(path))
     rule = instead_of.rule
     labels = LABELS[instead_of.name] if isinstance(instead_of, Published) else ()
     if path.suffix == ".npz":
@@ -129,15 +135,3 @@ def at(path: Path, instead_of: Source) -> Source:
     if any(path.glob("*.tfrecord*")):
         return TFRecord(path=str(path), rule=rule)
     return Folder(path=str(path), rule=rule)
-
-
-def _file_digest(path: Path) -> str:
-    """SHA-256 of a file; nothing for one that cannot be read, which `read_image` will refuse, too."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb", buffering=0) as file:
-            while part := file.read(2**20):
-                digest.update(part)
-    except OSError:
-        return ""
-    return digest.hexdigest()

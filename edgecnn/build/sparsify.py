@@ -54,7 +54,8 @@ class Sparsify(Schedule):
 
         pruning = tfmot.sparsity.keras
         images = len(context.data["train"])
-        settings = self._schedule(pruning, self.steps_per_epoch(images) * self.epochs_for(images))
+        epochs = self.epochs_for(images)
+        settings = self._schedule(pruning, self.steps_per_epoch(images) * epochs)
         model = models.load_model(context)
         kernels = _kernels(model)
 
@@ -62,7 +63,8 @@ class Sparsify(Schedule):
             return pruning.prune_low_magnitude(layer, **settings) if layer.name in kernels else layer
 
         pruned = keras.models.clone_model(model, clone_function=wrapped)
-        history = fitting.fit(pruned, context, self, callbacks=[pruning.UpdatePruningStep()])
+        final = -(-epochs * 3 // 4)  # from this epoch on all zeros are there
+        history = fitting.fit(pruned, context, self, callbacks=[pruning.UpdatePruningStep()], settled=final)
         model = pruning.strip_pruning(pruned)
         kernels = _kernels(model)
         with replacing(zeros := context.workspace / ZEROS) as beside, beside.open("wb") as file:

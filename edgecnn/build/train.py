@@ -1,6 +1,7 @@
 """The first stages: train the network in float, perhaps after a larger one that teaches it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from edgecnn.build.recipe import Architecture, Artifact, Context, Kind, Recipe, described
@@ -64,13 +65,17 @@ class Train(Schedule):
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the model's configuration, its weights and its float ``.tflite``, the baseline of comparisons."""
-        from edgecnn.build import converter, models
-
         model, history = _train(context.recipe.architecture, context, self)
-        files = models.save_model(model, context.workspace)
-        write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))
-        files |= {FLOAT_FILE: path, **converter.save_ptq(model, context)}
-        return Artifact(kind=self.makes, files=files, metrics={"history": history})
+        return Artifact(kind=self.makes, files=leave(model, context), metrics={"history": history})
+
+
+def leave(model: Any, context: Context) -> dict[str, Path]:
+    """Write the first float network of a build: configuration, weights, float ``.tflite`` and PTQ file."""
+    from edgecnn.build import converter, models
+
+    files = models.save_model(model, context.workspace)
+    write_atomically(path := context.workspace / FLOAT_FILE, converter.float_file(model))
+    return {**files, FLOAT_FILE: path, **converter.save_ptq(model, context)}
 
 
 def _train(architecture: Architecture, context: Context, schedule: Schedule) -> tuple[Any, list[dict[str, float]]]:

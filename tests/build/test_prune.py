@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.build import Gate, PruneChannels, ResNet8, SeparableNet, Train, budgets, fitting
+from edgecnn.build import Gate, PruneChannels, ResNet8, SeparableNet, Train, budgets, feed
 from edgecnn.build.cache import Cache
 from edgecnn.build.channels import Channels
 from edgecnn.build.data import Images
@@ -55,7 +55,7 @@ def test_taylor_is_the_change_of_the_loss_to_first_order(model: Any) -> None:
     """Scaling down what a batch norm puts out by a thousandth changes the loss by a thousandth of the slope."""
     channels, one = Channels(model), IMAGES.sample(16)
     layer = model.get_layer("block3_a_bn")
-    batch, labels = next(iter(fitting.in_order(one, SPEC, 64)))
+    batch, labels = next(iter(feed.in_order(one, SPEC, 64)))
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     gamma, beta, mean, variance = layer.get_weights()
     before = float(loss_of(labels, model(batch, training=False)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.build.architectures.attention import attended
-from edgecnn.build.architectures.blocks import convolution, depthwise, image_of, inverted_residual, network
+from edgecnn.build.architectures.blocks import Relu, convolution, depthwise, image_of, inverted_residual, network
 from edgecnn.build.architectures.scaling import Scaled
 from edgecnn.preprocess import InputSpec
 
@@ -25,18 +25,25 @@ class MobileNetV1(Scaled):
     """Depthwise-separable convolutions (Howard et al. 2017, arXiv:1704.04861), for 224 px.
 
     Each block is a 3x3 depthwise and a 1x1 pointwise convolution, both with batch norm and ReLU.
+
+    Attributes:
+        relu6: no activation is over 6, as in the published weights; the paper has plain ReLU.
     """
+
+    relu6: bool = False
 
     def build(self, spec: InputSpec, classes: int) -> Any:
         """See `edgecnn.build.recipe.Architecture`."""
+        relu: Relu = "relu6" if self.relu6 else "relu"
         image = image_of(spec)
-        x, number = convolution(image, self.wide(32), 3, stride=2, name="stem"), 0
+        x, number = convolution(image, self.wide(32), 3, stride=2, name="stem", relu=relu), 0
         for width, blocks, first_stride in _V1_STAGES:
             for block in range(self.deep(blocks)):
                 number += 1
                 name, stride = f"block{number}", 1 if block else first_stride
-                x = depthwise(x, 3, stride=stride, name=f"{name}_depthwise")
-                x = attended(convolution(x, self.wide(width), 1, name=f"{name}_pointwise"), self.attention, name)
+                x = depthwise(x, 3, stride=stride, name=f"{name}_depthwise", relu=relu)
+                x = convolution(x, self.wide(width), 1, name=f"{name}_pointwise", relu=relu)
+                x = attended(x, self.attention, name)
         return network(image, x, classes, "mobilenet_v1")
 
 

@@ -1,4 +1,4 @@
-"""Augmentations of training images, each a frozen dataclass: batches in, batches out, all decided by a seed."""
+"""Where things are in the image: turned, shifted, mirrored."""
 
 import math
 from dataclasses import dataclass
@@ -99,33 +99,3 @@ class Flip:
 
         mirrored = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed) < 0.5
         return tf.where(mirrored, tf.reverse(images, [2]), images)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Light:
-    """Another exposure, contrast and colour of the light.
-
-    Attributes:
-        brightness: largest shift, as a fraction of the full range of a pixel.
-        contrast: largest relative change, either way.
-        color: largest shift of each channel by itself, as a fraction of the full range.
-    """
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    color: float = 0.0
-
-    def problems(self) -> list[str]:
-        """What is wrong with the settings, one sentence each."""
-        if not all(0 <= value < 1 for value in (self.brightness, self.contrast, self.color)):
-            return [f"Light takes brightness, contrast and color from 0 to under 1, not {self}"]
-        return []
-
-    def apply(self, images: Any, seed: Any) -> Any:
-        """See `edgecnn.build.recipe.Augmentation`."""
-        from edgecnn.build.keras import tf
-
-        count, channels = tf.shape(images)[0], images.shape[3]
-        random = tf.random.stateless_uniform([count, 1, 1, 2 + channels], seed, -1.0, 1.0)
-        shift = 2 * self.brightness * random[..., :1] + 2 * self.color * random[..., 2:]
-        return images * (1.0 + self.contrast * random[..., 1:2]) + shift
