@@ -112,7 +112,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("recipe", required=False)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with one folder a class.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="A folder a class; .npz, IDX, TFRecord.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
 @click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
 @click.option(

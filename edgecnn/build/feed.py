@@ -103,7 +103,10 @@ def predict(model: Any, images: Images, spec: InputSpec, batch_size: int = 64) -
 
 
 def _gathered(images: Images, indices: Any) -> tuple[Any, Any]:
-    pixels, labels = tf.numpy_function(lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64])
+    # Not stateful, else enable_op_determinism() makes batches one by one, and none while the model is at work.
+    pixels, labels = tf.numpy_function(
+        lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64], stateful=False
+    )
     return tf.ensure_shape(pixels, [None, *images.pixels.shape[1:]]), tf.ensure_shape(labels, [None])
 
 
