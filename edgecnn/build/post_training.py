@@ -55,7 +55,7 @@ def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges,
 
 
 def _is_softmax(tree: Any, operator: Any) -> bool:
-    return code_of(tree, operator) == schema.BuiltinOperator.SOFTMAX
+    return bool(code_of(tree, operator) == schema.BuiltinOperator.SOFTMAX)
 
 
 @dataclass(frozen=True, kw_only=True)
