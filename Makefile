@@ -36,7 +36,7 @@ proof: $(READY)
 	$(BIN)/pytest -m slow
 
 lock:
-	$(LOCK) --extra build --extra dev -c requirements/universal.in -o requirements/universal.lock
+	$(LOCK) --extra build --extra dev --extra pretrained -c requirements/universal.in -o requirements/universal.lock
 	$(LOCK) --extra tflite-runtime -c requirements/universal.in -c requirements/tflite-runtime.in \
 		-o requirements/tflite-runtime.lock
 

@@ -122,6 +122,7 @@ def main() -> None:
 @click.option("--max-drop", metavar="1%", callback=_share, help="Accuracy that may be lost.")
 @click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
 @click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
+@click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write the curves of training.")
 @_json
 def build(
     recipe: str | None,
@@ -133,16 +134,18 @@ def build(
     max_drop: float | None,
     max_size: float | None,
     max_p50: float | None,
+    tensorboard: Path | None,
     as_json: bool,
 ) -> None:
     """Train, compress, convert and prove a model.
 
     RECIPE is a name in pipelines/ or the path of a recipe file; without one,
-    `shapes` is built, or with --data the recipe for folders of photos. A budget
-    (--max-...) is a promise, and what channels are removed for.
+    `shapes` is built, or with --data `photos`, or `transfer` where the photos are
+    large and few and the extra `pretrained` is there. A budget (--max-...) is a
+    promise, and what channels are removed for.
     """
     try:
-        from edgecnn.build import own, pipeline, recipes
+        from edgecnn.build import choice, own, pipeline, recipes
         from edgecnn.build.budgets import Budgets
     except ModuleNotFoundError as error:
         if error.name in ("filelock", "platformdirs"):
@@ -151,6 +154,11 @@ def build(
     from edgecnn import console
 
     _check_own(model, data, input_range, own.RANGES)
+    if data and not (recipe or model):
+        choice_made = choice.chosen(data, small=max_size is not None or max_p50 is not None)
+        recipe = choice_made.recipe
+        if choice_made.why:
+            click.echo(choice_made.why, err=True)
     chosen = recipes.find(recipe, data=data, quick=quick)
     budgets = Budgets(drop=max_drop, size_bytes=None if max_size is None else int(max_size), p50_ms=max_p50)
     with console.progress() as progress:
@@ -158,7 +166,8 @@ def build(
             pipeline.check_installed()
             chosen = own.adopted(chosen, model, input_range, progress)
         chosen = budgets.on(chosen)
-        report = pipeline.run(chosen, out=out or Path("artifacts") / chosen.name, progress=progress)
+        out = out or Path("artifacts") / chosen.name
+        report = pipeline.run(chosen, out=out, progress=progress, tensorboard=tensorboard)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
     if quick:
         click.echo("Quick: it proves that everything works; the network has learned next to nothing.", err=True)

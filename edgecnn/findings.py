@@ -1,6 +1,6 @@
 """What is wrong with a folder of photos, what a build does about each thing, and what its owner can do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -93,50 +93,83 @@ def _unreadable(inspection: Inspection) -> Iterable[Finding]:
 
 
 def _copies(inspection: Inspection) -> Iterable[Finding]:
-    """Exact ones: a group is of the gravest kind that it fits."""
-    kinds: dict[str, list[tuple[int, ...]]] = {"classes": [], "splits": [], "": []}
-    for group in inspection.copies:
-        images = [inspection.images[index] for index in group]
-        across = "classes" if _several_classes(images) else "splits" if len({i.file.given for i in images}) > 1 else ""
-        kinds[across].append(group)
-    for across, build, advice in (
-        ("classes", "leaves them out of all: a label that contradicts itself teaches nothing", "keep the right one"),
-        ("splits", "keeps the one that is furthest from training", "nothing, or delete the others"),
-        ("", "keeps all; copies are in one split, so that nothing is both learnt and tested", "delete all but one"),
-    ):
-        if groups := kinds[across]:
-            where = f"in several {across}" if across else "in one class more than once"
-            yield Finding(
-                kind=f"copies-across-{across}" if across else "copies",
-                message=f"{_counted(len(groups), 'image is', 'images are')} {where}, byte for byte",
-                build=build,
-                advice=advice,
-                places=tuple(_place(inspection, group) for group in groups),
-            )
+    def across(images: list[Seen]) -> str:
+        several_splits = len({image.file.given for image in images}) > 1
+        return "classes" if _several_classes(images) else "splits" if several_splits else ""
+
+    yield from _groups(inspection, inspection.copies, across, "copies", _COPIES)
 
 
 def _alike(inspection: Inspection) -> Iterable[Finding]:
-    kinds: dict[str, list[tuple[int, ...]]] = {"classes": [], "splits": [], "": []}
-    for group in inspection.alike:
+    def across(images: list[Seen]) -> str:
+        return "classes" if _several_classes(images) else "splits" if _is_leak(images) else ""
+
+    yield from _groups(inspection, inspection.alike, across, "near-duplicates", _ALIKE)
+
+
+_Said = dict[str, tuple[str, str, str, str]]  # by what a group is across: of one, of several, what a build does, advice
+_COPIES: _Said = {
+    "classes": (
+        "image is in several classes, byte for byte",
+        "images are in several classes, byte for byte",
+        "leaves them out of all: a label that contradicts itself teaches nothing",
+        "keep the right one",
+    ),
+    "splits": (
+        "image is in several splits, byte for byte",
+        "images are in several splits, byte for byte",
+        "keeps the one that is furthest from training",
+        "nothing, or delete the others",
+    ),
+    "": (
+        "image is in one class more than once, byte for byte",
+        "images are in one class more than once, byte for byte",
+        "keeps all; copies are in one split, so that nothing is both learnt and tested",
+        "delete all but one",
+    ),
+}
+_ALIKE: _Said = {
+    "classes": (
+        "group of near duplicates across classes",
+        "groups of near duplicates across classes",
+        "keeps all, so it learns one photo as two things",
+        "look at each, and keep the right one",
+    ),
+    "splits": (
+        "group of near duplicates across splits",
+        "groups of near duplicates across splits",
+        "keeps all: photos that are tested were all but learnt, so accuracy looks better than it is",
+        "keep one of each group, or keep each group in one of the folders train/, val/ and test/",
+    ),
+    "": (
+        "group of near duplicates, in one class and not between training and test",
+        "groups of near duplicates, in one class and not between training and test",
+        "keeps all",
+        "nothing, or keep one of each group",
+    ),
+}
+
+
+def _groups(
+    inspection: Inspection,
+    groups: Iterable[tuple[int, ...]],
+    across: Callable[[list[Seen]], str],
+    kind: str,
+    said: _Said,
+) -> Iterable[Finding]:
+    """One finding for all groups that are across the same; each group is in one finding."""
+    places: dict[str, list[Place]] = {each: [] for each in said}
+    for group in groups:
         images = [inspection.images[index] for index in group]
-        kinds["classes" if _several_classes(images) else "splits" if _is_leak(images) else ""].append(group)
-    for across, build, advice in (
-        ("classes", "keeps all, so it learns one photo as two things", "look at each, and keep the right one"),
-        (
-            "splits",
-            "keeps all: photos that are tested were all but learnt, so accuracy looks better than it is",
-            "keep one of each group, or keep each group in one of the folders train/, val/ and test/",
-        ),
-        ("", "keeps all", "nothing, or keep one of each group"),
-    ):
-        if groups := kinds[across]:
-            where = f" across {across}" if across else ", in one class and not between training and test"
+        places[across(images)].append(_place(inspection, images))
+    for each, (one, many, build, advice) in said.items():
+        if places[each]:
             yield Finding(
-                kind=f"near-duplicates-across-{across}" if across else "near-duplicates",
-                message=f"{_counted(len(groups), 'group', 'groups')} of near duplicates{where}",
+                kind=f"{kind}-across-{each}" if each else kind,
+                message=_counted(len(places[each]), one, many),
                 build=build,
                 advice=advice,
-                places=tuple(_place(inspection, group) for group in groups),
+                places=tuple(places[each]),
             )
 
 
@@ -180,11 +213,13 @@ def _odd(inspection: Inspection) -> Iterable[Finding]:
             )
 
 
-_NAMES = {"alpha": "an alpha channel (RGBA)", "animated": "an animation"}
+_NAMES = {"alpha": "an alpha channel (RGBA)", "animated": "several pictures in one file"}
 
 
 def _advice(inspection: Inspection, odd: list[Seen], what: str) -> str:
     """A property that one class alone has is what will be learnt."""
+    if what == "animated":
+        return "save the picture that you mean by itself"
     having = {image.file.label for image in odd}
     if len(having) < len(inspection.labels) and len(odd) > 1:
         names = ", ".join(inspection.labels[index] for index in sorted(having)[:_NAMED])
@@ -236,8 +271,7 @@ def _each(inspection: Inspection, images: list[Seen]) -> tuple[Place, ...]:
     )
 
 
-def _place(inspection: Inspection, group: tuple[int, ...]) -> Place:
-    images = [inspection.images[index] for index in group]
+def _place(inspection: Inspection, images: list[Seen]) -> Place:
     return Place(
         paths=tuple(inspection.name(image.file.path) for image in images),
         notes=tuple(image.split or "left out" for image in images),

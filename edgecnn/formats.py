@@ -26,20 +26,18 @@ def oddities(data: bytes) -> tuple[str, ...]:
         return {1: ("grey",), 4: ("CMYK",)}.get(_jpeg_channels(data), ())
     if data.startswith(b"\x89PNG"):
         return _PNG_KINDS.get(data[25], ()) + (("16-bit",) if data[24] == 16 else ())
-    if data.startswith(b"GIF8"):
-        pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR, range=(0, 2))[1]
-        return ("animated",) if len(pictures) > 1 else ()
     return _stored(data)
 
 
 def _stored(data: bytes) -> tuple[str, ...]:
     """Of a format whose header is not read here: OpenCV says it, at the price of decoding it again."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
+    pictures = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(0, 2))[1]
+    if not pictures:
         return ()
-    channels = image.shape[2] if image.ndim == 3 else 1
+    channels = pictures[0].shape[2] if pictures[0].ndim == 3 else 1
     kinds = {1: ("grey",), 2: ("grey", "alpha"), 4: ("alpha",)}.get(channels, ())
-    return kinds + (("16-bit",) if image.dtype == np.uint16 else ())
+    deep = ("16-bit",) if pictures[0].dtype == np.uint16 else ()
+    return kinds + deep + (("animated",) if len(pictures) > 1 else ())
 
 
 def _jpeg_channels(data: bytes) -> int:

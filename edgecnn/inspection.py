@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.duplicates import fingerprint, near_duplicates
+from edgecnn.duplicates import THUMB, fingerprint, near_duplicates
 from edgecnn.errors import DataError
 from edgecnn.formats import oddities
 from edgecnn.images import SPLITS, ImageFile, Split, SplitRule, UnreadableImage, class_folders, read_image
@@ -123,17 +123,7 @@ def inspect_folder(root: Path, progress: Progress) -> Inspection:
         DataError: the folder has no classes that a build could take.
     """
     labels, files = class_folders(root)
-    seen: list[Seen] = []
-    unreadable: list[tuple[Path, str]] = []
-    hashes, thumbs = np.empty(len(files), np.uint64), np.empty((len(files), 8, 8, 3), np.uint8)
-    for done, (file, found) in enumerate(zip(files, _read(files), strict=True), start=1):
-        if isinstance(found, str):
-            unreadable.append((file.path, found))
-        else:
-            image, hashes[len(seen)], thumbs[len(seen)] = found
-            seen.append(image)
-        if done % 64 == 0 or done == len(files):
-            progress.update(done, len(files), "reading images")
+    seen, unreadable, (hashes, thumbs) = _read(files, progress)
     rule = SplitRule().beside({file.given for file in files})
     images = _placed(seen, rule)
     progress.update(0, 0, "comparing images")
@@ -149,6 +139,31 @@ def inspect_folder(root: Path, progress: Progress) -> Inspection:
     )
 
 
+def _read(
+    files: Sequence[ImageFile], progress: Progress
+) -> tuple[list[Seen], list[tuple[Path, str]], tuple[NDArray[np.uint64], Pixels]]:
+    """The images, what is none with the reason, and the hashes and thumbnails of the images."""
+    seen: list[Seen] = []
+    unreadable: list[tuple[Path, str]] = []
+    hashes, thumbs = np.empty(len(files), np.uint64), np.empty((len(files), *THUMB), np.uint8)
+    for done, (file, found) in enumerate(zip(files, _in_blocks(files), strict=True), start=1):
+        if isinstance(found, str):
+            unreadable.append((file.path, found))
+        else:
+            image, hashes[len(seen)], thumbs[len(seen)] = found
+            seen.append(image)
+        if done % 64 == 0 or done == len(files):
+            progress.update(done, len(files), "reading images")
+    return seen, unreadable, (hashes[: len(seen)], thumbs[: len(seen)])
+
+
+def _in_blocks(files: Sequence[ImageFile]) -> Iterator[tuple[Seen, int, Pixels] | str]:
+    """What `_look` says of each, some at a time: OpenCV works outside Python's lock."""
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for start in range(0, len(files), _BLOCK):
+            yield from pool.map(_look, files[start : start + _BLOCK])
+
+
 def _alike(images: Sequence[Seen], hashes: NDArray[np.uint64], thumbs: Pixels) -> tuple[tuple[int, ...], ...]:
     """Groups of near duplicates among what a build has, of copies one."""
     one_each = {image.digest: index for index, image in reversed(list(enumerate(images))) if image.split}
@@ -157,19 +172,12 @@ def _alike(images: Sequence[Seen], hashes: NDArray[np.uint64], thumbs: Pixels) -
     return tuple(tuple(chosen[list(group)].tolist()) for group in groups if len(group) > 1)
 
 
-def _read(files: Sequence[ImageFile]) -> Iterator[tuple[Seen, int, Pixels] | str]:
-    """In order, some at a time: OpenCV works outside Python's lock."""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for start in range(0, len(files), _BLOCK):
-            yield from pool.map(_look, files[start : start + _BLOCK])
-
-
 def _look(file: ImageFile) -> tuple[Seen, int, Pixels] | str:
     """The facts, the hash and the thumbnail of an image, or why there are none."""
     try:
         frame, digest = read_image(file.path)
         odd = oddities(file.path.read_bytes())
-    except UnreadableImage as error:
+    except (UnreadableImage, OSError) as error:  # the second: it was taken away between the two reads
         return str(error)
     return Seen(file=file, digest=digest, size=frame.shape[:2], odd=odd), *fingerprint(frame)
 

@@ -63,6 +63,10 @@ CASES: dict[str, tuple[bytes, set[str]]] = {
     "16-bit grey PNG": (made(".png", 9, 8, dtype=np.uint16), {"grey", "16-bit"}),
     "TIFF": (made(".tiff", 9, 8, 3), set()),
     "16-bit grey TIFF": (made(".tiff", 9, 8, dtype=np.uint16), {"grey", "16-bit"}),
+    "TIFF of two pages": (
+        cv2.imencodemulti(".tiff", [np.ones((9, 8), np.uint8)] * 2)[1].tobytes(),
+        {"grey", "animated"},
+    ),
     "WebP": (made(".webp", 9, 8, 3), set()),
     "RGBA WebP": (made(".webp", 9, 8, 4), {"alpha"}),
     "BMP": (made(".bmp", 9, 8, 3), set()),

@@ -35,6 +35,8 @@ from edgecnn.build.augment import (
 )
 from edgecnn.build.convert import Convert
 from edgecnn.build.distill import Distill
+from edgecnn.build.earlier import Earlier
+from edgecnn.build.finetune import FineTune
 from edgecnn.build.imagenet import LABELS as IMAGENET_LABELS
 from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.npz import Npz
@@ -63,9 +65,11 @@ __all__ = [
     "Crop",
     "Cutout",
     "Distill",
+    "Earlier",
     "EfficientNetLite0",
     "EfficientNetLite1",
     "EfficientNetLite2",
+    "FineTune",
     "Flip",
     "Folder",
     "Gate",

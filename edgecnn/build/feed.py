@@ -9,7 +9,7 @@ from edgecnn.build import losses
 from edgecnn.build.data import Images
 from edgecnn.build.keras import tf
 from edgecnn.build.recipe import Augmentation, Context
-from edgecnn.preprocess import InputSpec
+from edgecnn.preprocess import InputSpec, Pixels
 
 _OURS = InputSpec(height=1, width=1)
 
@@ -79,6 +79,11 @@ def augmented(
         if getattr(augmentation, "mixes", False):  # what mixes images mixes their labels, by the same seed alike
             shares = augmentation.apply(tf.one_hot(labels, classes) if shares is None else shares, drawn)
     return tf.clip_by_value(batch, *_OURS.range()), shares
+
+
+def pixels_of(batch: Any) -> Pixels:
+    """Augmented images as pixels again, uint8, rounded."""
+    return np.round(np.asarray(batch) / _OURS.scale + _OURS.zero_point).astype(np.uint8)
 
 
 def in_order(images: Images, spec: InputSpec, batch_size: int) -> Any:

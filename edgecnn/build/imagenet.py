@@ -136,10 +136,19 @@ class ImageNet:
         return _known(recipe).arrays()
 
 
+def installed(architecture: Architecture) -> bool:
+    """Whether the weights of a network are in a package that is there."""
+    weights = _packaged(architecture)
+    return weights is not None and weights.path() is not None
+
+
 def published(recipe: Recipe) -> Packaged | keras_applications.Downloaded | None:
     """The weights that there are for a recipe's network; None where there are none."""
-    packaged = next((weights for network, weights in _PACKAGED if network == recipe.architecture), None)
-    return packaged or keras_applications.published(recipe.architecture, recipe.input)
+    return _packaged(recipe.architecture) or keras_applications.published(recipe.architecture, recipe.input)
+
+
+def _packaged(architecture: Architecture) -> Packaged | None:
+    return next((weights for network, weights in _PACKAGED if network == architecture), None)
 
 
 def _known(recipe: Recipe) -> Packaged | keras_applications.Downloaded:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from edgecnn.build import keras_file
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
+from edgecnn.build.finetune import FineTune
+from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
 from edgecnn.build.train import Teach, Train, leave
 from edgecnn.build.versions import versions
@@ -132,7 +134,7 @@ def adopted(recipe: Recipe, path: Path, input_range: str | None, progress: Progr
             known = cache.keep(Artifact(kind="keras", files={}, metrics=found, key=key))
     adopt = Adopt(input_range=known.metrics["range"], tried=known.metrics["tried"])
     _tell(adopt, data, progress)
-    trained = [stage for stage in recipe.stages if not isinstance(stage, Teach | Train)]
+    trained = [stage for stage in recipe.stages if not isinstance(stage, Teach | Train | FineTune | Pretrained)]
     spec = InputSpec.from_json(known.metrics["spec"])
     return replace(recipe, architecture=own, input=spec, stages=(adopt, *trained))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
-from edgecnn.build.start import Start, give
+from edgecnn.build.start import Given, Start, give
 from edgecnn.build.train import leave
 from edgecnn.errors import ModelError
 
@@ -46,7 +46,7 @@ class Pretrained:
         Raises:
             ModelError: one has none.
         """
-        given = give(model, self.start.arrays(context.recipe))
+        given = Given.of(model, self.start.arrays(context.recipe))
         if given.fresh:
             classes = len(context.data.labels)
             raise ModelError(

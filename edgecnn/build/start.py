@@ -1,6 +1,5 @@
 """What a training may start from instead of chance: the weights of a network that was trained before."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,15 +42,22 @@ class Start(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What became of weights.
+    """What weights there are for a network.
 
     Attributes:
-        taken: the layers that have them.
-        fresh: those that begin at random: the weights have no layer of that name and those shapes.
+        taken: the layers that have some of their name and their shapes, by name.
+        fresh: those that have none, and begin at random.
     """
 
     taken: tuple[str, ...]
     fresh: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Any, arrays: Arrays) -> "Given":
+        """For a Keras model; it is not changed."""
+        shapes = {layer.name: [tuple(each.shape) for each in layer.weights] for layer in model.layers if layer.weights}
+        fits = {name: [each.shape for each in arrays.get(name, [])] == wanted for name, wanted in shapes.items()}
+        return cls(taken=tuple(n for n in fits if fits[n]), fresh=tuple(n for n in fits if not fits[n]))
 
     def as_json(self, start: Start, recipe: Recipe) -> dict[str, Any]:
         """What the report says of it."""
@@ -59,16 +65,9 @@ class Given:
         return {**known, "layers_taken": len(self.taken), "layers_fresh": list(self.fresh)}
 
 
-def give(model: Any, arrays: Mapping[str, list[NDArray[Any]]]) -> Given:
-    """Set the weights of every layer that there are some for, of its name and its shapes; the others stay."""
-    taken, fresh = [], []
-    for layer in model.layers:
-        given = arrays.get(layer.name, [])
-        if not layer.weights:
-            continue
-        if [array.shape for array in given] == [tuple(each.shape) for each in layer.weights]:
-            layer.set_weights(given)
-            taken.append(layer.name)
-        else:
-            fresh.append(layer.name)
-    return Given(taken=tuple(taken), fresh=tuple(fresh))
+def give(model: Any, arrays: Arrays) -> Given:
+    """Set the weights of every layer of a Keras model that there are some for; the others stay."""
+    given = Given.of(model, arrays)
+    for name in given.taken:
+        model.get_layer(name).set_weights(arrays[name])
+    return given

