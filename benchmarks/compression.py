@@ -1,7 +1,7 @@
 """Compression beside its peers, in one run: bytes, download, latency and accuracy of files that this script trains.
 
     pip install '.[build,benchmarks]'
-    python benchmarks/compression.py RECIPE DATA OUT       RECIPE: one that prunes channels, as cifar10; DATA: its --data
+    python benchmarks/compression.py RECIPE DATA OUT       RECIPE: cifar10, or another that prunes; DATA: its --data
 
 The reference is ResNet8 as MLPerf Tiny has it, trained as the recipe trains its own network; the peers start from it.
 Every training is a stage in the user's cache: a run that was stopped goes on, and a second one only measures. Accuracy
