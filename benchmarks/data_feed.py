@@ -4,8 +4,8 @@ Two promises, at 96 px with the network of the recipe `photos`: where the cache 
 is the model's, and the whole of opening, decoding and training over 200,000 images stays under 2 GB of resident memory.
 
 The share is the median step on one batch that is on hand already, over the median step on what the cache gives. What
-the recipe's augmentations take besides, on the same cores, is measured as a third kind of step. Rounds of all take turns,
-so that what else runs on the machine falls on all, and the first steps of each round, in which the others' buffers are
+the recipe's augmentations take besides, on the same cores, is measured as a third kind of step. Rounds take turns, so
+that what else runs on the machine falls on all, and the first steps of each round, in which the others' buffers are
 filled, do not count. The images are JPEGs of 32 px, generated, no two alike; the folder and the
 cache are kept with --folder, else removed. Ends in one JSON line on stdout.
 """

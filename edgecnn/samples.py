@@ -68,11 +68,17 @@ def _sample(path: Path) -> Pixels:
 
 
 def _title(text: str, width: int) -> Pixels:
-    """A line of text; OpenCV before 5 has a font of ASCII alone, and draws ? for the rest."""
     line = np.full((_TEXT_HEIGHT, width, 3), _WHITE, np.uint8)
-    origin = (0, _TEXT_HEIGHT - 9)
-    if hasattr(cv2, "FontFace"):
-        cv2.putText(line, text, origin, _BLACK, cv2.FontFace("sans"), 17)
-    else:
-        cv2.putText(line, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.55, _BLACK, 1, cv2.LINE_AA)
+    draw_text(line, text, (0, _TEXT_HEIGHT - 9))
     return line
+
+
+def draw_text(image: Pixels, text: str, origin: tuple[int, int]) -> None:
+    """Draw a line of black text, 17 pixels high, from its lower left corner (x, y).
+
+    OpenCV before 5 has a font of ASCII alone, and draws ? for the rest.
+    """
+    if hasattr(cv2, "FontFace"):
+        cv2.putText(image, text, origin, _BLACK, cv2.FontFace("sans"), 17)
+    else:
+        cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.55, _BLACK, 1, cv2.LINE_AA)

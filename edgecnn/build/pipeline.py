@@ -13,7 +13,7 @@ from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
 from edgecnn.build.preflight import preflight
 from edgecnn.build.recipe import Artifact, Context, Recipe, Stage, described
-from edgecnn.build.samples import SAMPLES_FILE, write_samples
+from edgecnn.build.sample_page import SAMPLES_FILE, write_samples
 from edgecnn.build.schedule import Schedule
 from edgecnn.build.verify import BUNDLE_FILE
 from edgecnn.build.versions import versions

@@ -6,15 +6,15 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edgecnn import samples
 from edgecnn.build.recipe import Context
-from edgecnn.files import write_atomically
 from edgecnn.preprocess import Pixels
 
 SAMPLES_FILE = "samples.png"
 _CLASSES, _COLUMNS = 10, 8
 _SMALLEST, _LARGEST = 72, 128  # sides of an image on the page, pixels
 _GAP, _MARGIN, _HEADER = 4, 150, 26  # between images, left of them, above them
-_INK, _PAPER = (32, 32, 32), 245
+_PAPER = 245
 
 
 def write_samples(context: Context, folder: Path) -> Path:
@@ -24,9 +24,7 @@ def write_samples(context: Context, folder: Path) -> Path:
         context: gives the training split, the augmentations and the seed.
         folder: where ``samples.png`` goes.
     """
-    found, page = cv2.imencode(".png", page_of(context)[..., ::-1])
-    assert found, "a PNG can be written of any array"
-    write_atomically(folder / SAMPLES_FILE, page.tobytes())
+    samples.write(folder / SAMPLES_FILE, page_of(context))
     return folder / SAMPLES_FILE
 
 
@@ -37,11 +35,11 @@ def page_of(context: Context) -> Pixels:
     plain, changed = _rows(context, shown)
     height, width = _on_page(*plain.shape[2:4])
     page = np.full((_HEADER + len(shown) * (height + _GAP), _MARGIN + _COLUMNS * (width + _GAP), 3), _PAPER, np.uint8)
-    _print(page, "as it is", _MARGIN, _HEADER - 9)
-    _print(page, "as the network is trained on them", _MARGIN + width + _GAP, _HEADER - 9)
+    samples.draw_text(page, "as it is", (_MARGIN, _HEADER - 9))
+    samples.draw_text(page, "as the network is trained on them", (_MARGIN + width + _GAP, _HEADER - 9))
     for row, label in enumerate(shown):
         top = _HEADER + row * (height + _GAP)
-        _print(page, _fitting(names[label]), 8, top + height // 2 + 5)
+        samples.draw_text(page, _fitting(names[label]), (8, top + height // 2 + 5))
         for column, image in enumerate([plain[row, 0], *changed[row]]):
             left = _MARGIN + column * (width + _GAP)
             smooth = cv2.INTER_AREA if height < len(image) else cv2.INTER_NEAREST  # enlarged, pixels are pixels
@@ -76,11 +74,6 @@ def _rows(context: Context, shown: Any) -> tuple[Pixels, Pixels]:
     return pixels.reshape(shape), feed.pixels_of(batch).reshape(shape)
 
 
-def _print(page: Pixels, text: str, left: int, bottom: int) -> None:
-    cv2.putText(page, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
-
-
 def _fitting(name: str) -> str:
-    """What fits into the margin, in the letters that OpenCV has."""
-    plain = name.encode("ascii", "replace").decode()
-    return plain if len(plain) <= 16 else plain[:14] + ".."
+    """What fits into the margin."""
+    return name if len(name) <= 15 else name[:13] + ".."

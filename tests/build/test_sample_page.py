@@ -11,7 +11,7 @@ from edgecnn import InputSpec
 from edgecnn.build import Flip, Mixup, Shapes
 from edgecnn.build.data import Dataset, Images, Loaded
 from edgecnn.build.recipe import Context
-from edgecnn.build.samples import SAMPLES_FILE, page_of, write_samples
+from edgecnn.build.sample_page import SAMPLES_FILE, page_of, write_samples
 from edgecnn.images import SPLITS
 from tests.build.tiny_recipe import recipe as tiny
 
@@ -70,7 +70,7 @@ def test_of_many_classes_ten_are_shown(context: Context, progress: Any) -> None:
 
     splits = {split: relabelled(context.data[split]) for split in SPLITS}
     names = tuple(f"a class of a long name, {number}" for number in range(14))
-    data = Dataset(labels=names, digest="", rule=context.data.rule, _load=lambda _: Loaded(splits=splits))
+    data = Dataset(labels=names, digest="", rule=context.data.rule, _load=lambda *_: Loaded(splits=splits))
     data.load(progress)
     page = page_of(replace(context, data=data))
     assert page.shape[0] == HEADER + 10 * SIDE
