@@ -272,7 +272,12 @@ def _with_metadata(model: bytes, metadata: bytes) -> bytes:
     entry.name, entry.buffer = METADATA_NAME.decode(), len(tree.buffers)
     tree.buffers.append(buffer)
     tree.metadata = [*(tree.metadata or []), entry]
-    builder = _Builder(len(model) + len(metadata))
+    return packed(tree, len(model) + len(metadata))
+
+
+def packed(tree: Any, size: int) -> bytes:
+    """The bytes of a flatbuffer, from LiteRT's ``ModelT``; ``size`` is about how many."""
+    builder = _Builder(size)
     builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 

@@ -198,6 +198,31 @@ def _check_own(model: Path | None, data: Path | None, input_range: str | None, r
 
 
 @main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw some images of each class.")
+@_json
+def data(folder: Path, picture: Path | None, as_json: bool) -> None:
+    """Say what a folder of photos holds, and what is wrong with it.
+
+    DIR is what `build --data` takes. Nothing in it is changed.
+    """
+    from edgecnn import console, findings, inspection, samples
+
+    if picture:
+        samples.check_name(picture)
+    with console.progress() as progress:
+        seen = inspection.inspect_folder(folder, progress)
+    if picture:
+        samples.write(picture, samples.draw(seen))
+        click.echo(f"The picture of samples is {picture}.", err=True)
+    document = findings.document(seen)
+    console.to_stdout(document, console.data_summary(document), as_json=as_json)
+    if refusal := seen.refusal():
+        console.say_error(refusal)
+        raise click.exceptions.Exit(refusal.exit_code)
+
+
+@main.command()
 @_model
 @click.option(
     "--camera",

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -15,8 +16,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from edgecnn.errors import DeviceError, EdgecnnError
+from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
+_PLACES = 5  # of files that a finding is about; the JSON has all
+_IN_BRACKETS = "95 % interval in brackets"
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
@@ -90,11 +94,13 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
         value = "-" if gate["value"] is None else f"{gate['value']}"
         gates.add_row("gate", gate["name"], value, f"limit {gate['limit']}", mark)
     int8, data = report["int8"], report["data"]
-    tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in report["candidates"])
+    found = [each for each in report["candidates"] if each["val_accuracy"] is not None]
+    tried = ", ".join(f"{each['method']} {each['val_accuracy']:.4f}" for each in found)
     facts = (
         f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, "
-        f"{len(data['classes'])} classes, {data['test']} test images\n"
-        f"{int8['method'].upper()} ships; on validation: {tried}"
+        f"{len(data['classes'])} classes\n{data['test']} test images"
+        f"{'' if int8['accuracy'] is None else f'; {_IN_BRACKETS}'}\n"
+        f"{int8['method'].upper()} ships" + (f"; on validation: {tried}" if tried else "")
     )
     if int8["float_layers"]:
         facts += f"\nkept in float: {', '.join(int8['float_layers'])}"
@@ -109,9 +115,9 @@ def _steps(report: dict[str, Any]) -> Table:
 
     Latencies are noisy: one that is said to have changed belongs to another file, and differs by a tenth.
     """
-    table = Table("", "", "accuracy", "file", "gzip", "p50 ms", box=None, header_style="dim")
-    for name in ("file", "gzip", "p50 ms"):
-        next(column for column in table.columns if column.header == name).justify = "right"
+    table = Table("", "", "accuracy", "file", "gzip", "p50 ms", box=None, header_style="dim", pad_edge=False)
+    for column in table.columns[3:]:
+        column.justify, column.overflow = "right", "fold"
     before: dict[str, Any] | None = None
     for step in report["steps"]:
         cells: list[str] = []
@@ -119,7 +125,7 @@ def _steps(report: dict[str, Any]) -> Table:
             change = step[name] / before[name] - 1 if before else 0.0
             same_network = bool(before) and name == "p50_ms" and step["method"] != "float" and "%" not in cells[0]
             cells.append(f"{step[name]:,}" + (f" {change:+.0%}" if abs(change) >= noise and not same_network else ""))
-        table.add_row(step["stage"], step["method"], f"{step['accuracy']:.4f}", *cells)
+        table.add_row(step["stage"], step["method"], _accuracy(step), *cells)
         before = step
     return table
 
@@ -170,8 +176,57 @@ def evaluation_summary(document: dict[str, Any]) -> RenderableType:
     """An evaluation as one table."""
     table = Table(Column("class", overflow="fold"), "accuracy", "images", box=None, header_style="dim")
     for label, stats in document["per_class"].items():
-        table.add_row(escape(label), f"{stats['accuracy']:.4f}", str(stats["n"]))
-    return Group(table, Text(f"accuracy {document['accuracy']:.4f} over {document['n']} images ({document['split']})"))
+        table.add_row(escape(label), _accuracy(stats), str(stats["n"]))
+    facts = f"accuracy {_accuracy(document)} over {document['n']} images ({document['split']}); {_IN_BRACKETS}"
+    return Group(table, Text(facts))
+
+
+def _accuracy(figures: dict[str, Any]) -> str:
+    """An accuracy with its interval: ``0.9930 (0.974-0.998)``."""
+    if figures["accuracy"] is None:
+        return "-"
+    low, high = figures["accuracy_interval"]
+    return f"{figures['accuracy']:.4f} ({low:.3f}-{high:.3f})"
+
+
+def data_summary(document: dict[str, Any]) -> RenderableType:
+    """What a folder of photos holds, and what is wrong with it."""
+    table = Table(Column("class", overflow="fold"), box=None, header_style="dim", pad_edge=False)
+    for name in ("images", *SPLITS):
+        table.add_column(name, justify="right")
+    for label, counts in document["classes"].items():
+        table.add_row(escape(label), *(f"{count:,}" for count in counts.values()))
+    totals = [sum(column) for column in zip(*(each.values() for each in document["classes"].values()), strict=True)]
+    table.add_row("[dim]all[/]", *(f"{total:,}" for total in totals))
+    sizes = ", ".join(f"{name} {each['height']}x{each['width']}" for name, each in document["sizes"].items())
+    parts: list[RenderableType] = [table, Text(f"\nheight x width: {sizes}" if sizes else "")]
+    for finding in document["findings"]:
+        parts += [Text(), Text(finding["message"], style="bold"), _finding(finding)]
+    return Group(*parts, Text(f"\n{_verdict(document)}"))
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    if not document["usable"]:
+        return "A build would refuse this folder."
+    number = len(document["findings"])
+    return f"A build would take this folder{f'; {number} things to look at, above' if number > 1 else ''}."
+
+
+def _finding(finding: dict[str, Any]) -> Table:
+    """What is done about it, and the first of its places; a path is folded, and never cut."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", justify="right", no_wrap=True, min_width=9)
+    table.add_column(overflow="fold")
+    table.add_row("a build", Text(finding["build"]))
+    table.add_row("to do", Text(finding["advice"]))
+    for place in finding["places"][:_PLACES]:
+        notes = [f" ({note})" for note in place["notes"]]
+        named = [path + note for path, note in zip_longest(place["paths"], notes, fillvalue="")]
+        left = len(named) - _PLACES
+        table.add_row("", Text(", ".join(named[:_PLACES]) + (f" and {left:,} more" if left > 0 else "")))
+    if (left := len(finding["places"]) - _PLACES) > 0:
+        table.add_row("", f"and {left:,} more: --json lists all")
+    return table
 
 
 def show_summary(document: dict[str, Any]) -> RenderableType:

@@ -1,8 +1,10 @@
 """Accuracy of a file: what `Classifier` answers against what is true."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,27 @@ from edgecnn.inference import Classifier
 from edgecnn.preprocess import Pixels
 from edgecnn.progress import Progress
 
+UNKNOWN = -1  # the class of an image without a label
+_Z = NormalDist().inv_cdf(0.975)  # of two sides of 2.5 % each
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share that was measured on a sample (Wilson 1927).
+
+    Unlike the textbook's normal interval it is inside [0, 1], and holds for shares near 0 and 1, as accuracies are.
+
+    Args:
+        right: how many of the sample, from 0 to n.
+        n: the size of the sample, at least 1; its members are independent of each other.
+
+    Returns:
+        The lower and the upper end, fractions rounded to six places.
+    """
+    share, spread = right / n, _Z * _Z / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = _Z * sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -22,7 +45,7 @@ class Evaluation:
 
     Attributes:
         labels: one name a class.
-        truth: (n,), int64, the true classes.
+        truth: (n,), int64, the true classes; all of them `UNKNOWN` where nobody has said them.
         answers: (n,), int64, the classes of the best scores; of equal scores the lower class.
     """
 
@@ -31,16 +54,24 @@ class Evaluation:
     answers: NDArray[np.int64]
 
     @property
-    def accuracy(self) -> float:
-        """The fraction of right answers."""
-        return round(float((self.truth == self.answers).mean()), 6)
+    def accuracy(self) -> float | None:
+        """The fraction of right answers; None where it is not known which are right."""
+        return None if (self.truth == UNKNOWN).all() else round(float((self.truth == self.answers).mean()), 6)
+
+    def figures(self) -> dict[str, Any]:
+        """``accuracy``, and ``accuracy_interval`` (low, high), as JSON; null where not known; see `wilson`."""
+        if self.accuracy is None:
+            return {"accuracy": None, "accuracy_interval": None}
+        right = int((self.truth == self.answers).sum())
+        return {"accuracy": self.accuracy, "accuracy_interval": list(wilson(right, len(self.truth)))}
 
     def per_class(self) -> dict[str, dict[str, Any]]:
-        """Accuracy and number of images of each class that has any."""
+        """Accuracy with its interval, and number of images, of each class that has any."""
         found = {}
         for index, label in enumerate(self.labels):
             if (mine := self.truth == index).any():
-                found[label] = {"accuracy": round(float((self.answers[mine] == index).mean()), 6), "n": int(mine.sum())}
+                part = replace(self, truth=self.truth[mine], answers=self.answers[mine])
+                found[label] = {**part.figures(), "n": int(mine.sum())}
         return found
 
 
@@ -69,7 +100,7 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
         progress: where to say how far it is, and which images are measured.
 
     Returns:
-        ``schema``, ``accuracy``, ``n``, ``split``, ``per_class``, ``left_out`` and ``runtime``.
+        ``schema``, ``accuracy``, ``accuracy_interval``, ``n``, ``split``, ``per_class``, ``left_out`` and ``runtime``.
 
     Raises:
         DataError: the folder is unusable, or a class is none of the bundle's.
@@ -102,7 +133,7 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
     result = evaluate(classifier, frames())
     return {
         "schema": 1,
-        "accuracy": result.accuracy,
+        **result.figures(),
         "n": len(chosen),
         "split": measured,
         "per_class": result.per_class(),

@@ -74,6 +74,6 @@ def writing_to(path: Path) -> Iterator[None]:
                 f"{path} cannot be written.",
                 received=error.strerror,
                 accepted="a place this user may write to",
-                remedy="choose another place with --out or EDGECNN_CACHE",
+                remedy="choose another place with --out, --picture or EDGECNN_CACHE",
             ) from error
         raise

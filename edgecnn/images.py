@@ -6,7 +6,7 @@ image never straddle two splits, and adding an image moves no other.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -19,6 +19,8 @@ from edgecnn.preprocess import Pixels
 
 Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
+LARGEST_PIXELS = 2**28  # 268 megapixels, 0.8 GB once decoded; a file of kilobytes may claim more
+LARGEST_BYTES = 2**30
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # all but those that stand alone, and the stuffing
 
 
@@ -134,11 +136,9 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     except OSError as error:
         problems.append(f"it cannot be read ({error.strerror})")
     problems += [f"the folder {folder.name} is empty" for folder, files in inside.items() if not files]
-    problems += [f"{folder.name!a} cannot be a label" for folder in folders if not is_label(folder.name)]
+    problems += label_problems([folder.name for folder in folders])
     if not problems and not folders:
         problems.append("the folder holds no class folders" if any(root.iterdir()) else "the folder is empty")
-    if len(folders) == 1:
-        problems.append(f"there is one class only, {folders[0].name}")
     if problems:
         raise DataError(
             f"The data in {root} cannot be used: {'; '.join(problems)}.",
@@ -148,6 +148,20 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
         )
     files = tuple(ImageFile(path=path, label=label) for label, paths in enumerate(inside.values()) for path in paths)
     return tuple(folder.name for folder in folders), files
+
+
+def label_problems(names: Sequence[str]) -> list[str]:
+    """Why these cannot be the names of classes, one sentence each."""
+    problems = [f"{name!a} cannot be a label" for name in names if not is_label(name)]
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(name.lower(), []).append(name)
+    for alike in spellings.values():
+        if len(alike) > 1:
+            problems.append(f"the names of the classes {' and '.join(alike)} are the same but for case")
+    if len(names) == 1:
+        problems.append(f"there is one class only, {names[0]}")
+    return problems
 
 
 def is_label(name: str) -> bool:
@@ -162,9 +176,11 @@ def read_image(path: Path) -> tuple[Pixels, str]:
         RGB, (height, width, 3), uint8, and the hexadecimal SHA-256 of the file's bytes.
 
     Raises:
-        UnreadableImage: not an image, cut short, or a file that the system does not let us read.
+        UnreadableImage: not an image, cut short, too large, or a file that the system does not let us read.
     """
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise UnreadableImage(f"larger than {LARGEST_BYTES / 1e9:.1f} GB")
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImage(f"it cannot be read: {error.strerror}") from error
@@ -172,7 +188,10 @@ def read_image(path: Path) -> tuple[Pixels, str]:
 
 
 def decode_image(data: bytes) -> Pixels:
-    """Decode the bytes of an image file; see `read_image`."""
+    """Decode the bytes of an image file; see `read_image`. Alpha is dropped, and of an animation the first frame taken.
+
+    What `LARGEST_PIXELS` does not let through is a JPEG or a PNG; of other formats OpenCV itself refuses over 2**30.
+    """
     if not data:
         raise UnreadableImage("the file is empty")
     # OpenCV fills the missing part of a file that was cut short with grey and says nothing: look for its end.
@@ -180,6 +199,9 @@ def decode_image(data: bytes) -> Pixels:
         raise UnreadableImage("a JPEG that was cut short")
     if data.startswith(b"\x89PNG") and data.rfind(b"IEND") < data.rfind(b"IDAT"):
         raise UnreadableImage("a PNG that was cut short")
+    height, width = _claimed_size(data)
+    if height * width > LARGEST_PIXELS:
+        raise UnreadableImage(f"{width}x{height} pixels, and {LARGEST_PIXELS / 1e6:.0f} megapixels are read at most")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -190,12 +212,30 @@ def decode_image(data: bytes) -> Pixels:
 
 
 def _jpeg_ends(data: bytes) -> bool:
-    """Whether the markers lead to the end; a thumbnail inside a segment and what a phone appends are not looked at."""
-    marker = _JPEG_MARKER.search(data, 2)
-    while marker and marker[0] != b"\xff\xd9":
-        segment = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        marker = _JPEG_MARKER.search(data, marker.end() + segment)
-    return marker is not None
+    return any(marker == 0xD9 for marker, _ in _jpeg_markers(data))
+
+
+def _claimed_size(data: bytes) -> tuple[int, int]:
+    """Height and width from the header of a PNG or a JPEG; (0, 0) for others."""
+    if data.startswith(b"\x89PNG"):
+        return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+    if data.startswith(b"\xff\xd8"):
+        for marker, place in _jpeg_markers(data):
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame's header
+                frame = data[place + 3 : place + 7]
+                return int.from_bytes(frame[:2], "big"), int.from_bytes(frame[2:], "big")
+    return 0, 0
+
+
+def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker to the end, and where what it marks begins; a thumbnail inside a segment is passed over."""
+    found = _JPEG_MARKER.search(data, 2)
+    while found:
+        yield found[0][1], found.end()
+        if found[0] == b"\xff\xd9":  # what a phone appends is not looked at
+            return
+        segment = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        found = _JPEG_MARKER.search(data, found.end() + segment)
 
 
 def visible_files(folder: Path) -> list[Path]:

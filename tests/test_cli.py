@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from edgecnn import Bundle
 from edgecnn.cli import main
-from edgecnn.shapes import CLASSES
+from edgecnn.shapes import CLASSES, render
 
 MODEL = "model.tflite"
 
@@ -47,8 +49,8 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
         assert parameter.param_type_name == "argument" or getattr(parameter, "help", None), parameter.name
 
 
-def test_the_five_commands() -> None:
-    assert sorted(main.commands) == ["bench", "build", "demo", "evaluate", "show"]
+def test_the_six_commands() -> None:
+    assert sorted(main.commands) == ["bench", "build", "data", "demo", "evaluate", "show"]
 
 
 class Call(Exception):
@@ -204,8 +206,6 @@ def test_bench_keeps_its_contract(bundle_path: Path) -> None:
 
 
 def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures: Any) -> None:
-    import cv2
-
     for number, picture in enumerate(pictures):
         (folder := tmp_path / "photos" / CLASSES[number % 9]).mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / f"{number}.png"), picture)
@@ -213,11 +213,64 @@ def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures
     result = run("evaluate", bundle_path, tmp_path / "photos", "--json")
     assert result.exit_code == 0, result.stderr
     figures = document(result)
-    assert {"schema", "accuracy", "n", "per_class"} <= set(figures)
+    assert {"schema", "accuracy", "accuracy_interval", "n", "per_class"} <= set(figures)
     assert figures["n"] == 18
     assert set(figures["per_class"]) == set(CLASSES)
-    assert figures["per_class"]["star"].keys() == {"accuracy", "n"}
+    assert figures["per_class"]["star"].keys() == {"accuracy", "accuracy_interval", "n"}
     assert "notes.txt" in result.stderr
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty pictures of each of two shapes, and a file that is none."""
+    root = tmp_path_factory.mktemp("drawn")
+    for label, name in enumerate(("heart", "star")):
+        (root / name).mkdir()
+        for number in range(30):
+            picture = render(CLASSES.index(name), np.random.default_rng((label, number)), (100, 100))
+            (root / name / f"{number}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    (root / "star" / "[notes].txt").write_text("no image")
+    return root
+
+
+def test_data_keeps_its_contract(drawn: Path, tmp_path: Path) -> None:
+    result = run("data", drawn, "--json", "--picture", tmp_path / "samples.png")
+    assert result.exit_code == 0, result.stderr
+    seen = document(result)
+    assert list(seen) == ["schema", "root", "usable", "images", "classes", "sizes", "findings"]
+    assert (seen["root"], seen["usable"], seen["images"]) == (str(drawn), True, 60)
+    assert list(seen["classes"]["star"]) == ["images", "train", "validation", "calibration", "test"]
+    assert [finding["kind"] for finding in seen["findings"]] == ["unreadable", "few-images"]
+    for finding in seen["findings"]:
+        assert list(finding) == ["kind", "message", "build", "advice", "places"]
+    assert seen["findings"][0]["places"][0]["paths"] == ["star/[notes].txt"]
+    assert cv2.imread(str(tmp_path / "samples.png")) is not None
+    assert "samples.png" in result.stderr
+
+
+def test_data_that_a_build_would_refuse_is_shown_and_refused(drawn: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "heart").mkdir(parents=True)
+    (tmp_path / "photos" / "star").symlink_to(drawn / "star")
+    (tmp_path / "photos" / "heart" / "1.png").write_bytes((drawn / "heart" / "1.png").read_bytes())
+    result = run("data", tmp_path / "photos", "--json")
+    assert result.exit_code == 4
+    seen = document(result)
+    assert (seen["usable"], seen["images"], seen["error"]["code"]) == (False, 31, "data")
+    assert seen["error"]["message"] in result.stderr
+    result = run("data", tmp_path / "photos")
+    assert result.exit_code == 4
+    assert "A build would refuse this folder." in result.stdout
+    assert "Error: The data cannot be split" in result.stderr
+
+
+def test_data_needs_neither_tensorflow_nor_the_build(drawn: Path) -> None:
+    barred = "tensorflow", "tf_keras", "filelock", "platformdirs", "h5py", "edgecnn.build"
+    code = f"import sys; sys.modules.update(dict.fromkeys({barred!r}))\nfrom edgecnn.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "data", str(drawn)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "A build would take this folder" in result.stdout
 
 
 def test_show_keeps_its_contract(bundle_path: Path, bundle: Bundle) -> None:
@@ -232,8 +285,6 @@ def test_show_keeps_its_contract(bundle_path: Path, bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
 def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_path: Path, pictures: Any) -> None:
-    import cv2
-
     for index in range(9):
         (tmp_path / "photos" / str(index)).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "photos" / str(index) / "1.png"), pictures[index])
@@ -283,6 +334,10 @@ def test_a_model_that_cannot_be_used(
         (["evaluate", MODEL, "nowhere"], 4, "data"),
         (["build", "no-such-recipe"], 2, "usage"),
         (["build", "--data", "nowhere"], 4, "data"),
+        (["data", "nowhere"], 4, "data"),
+        (["data", "photos"], 4, "data"),
+        (["data", "photos", "--picture", "samples.jpg"], 2, "usage"),
+        (["data"], 2, "usage"),
         (["build", "photos"], 4, "data"),
         (["dance"], 2, "usage"),
     ],

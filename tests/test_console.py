@@ -18,7 +18,8 @@ STATS = {"p50_ms": 12345.678, "p90_ms": 123456.789, "p99_ms": 1234567.891}
 
 def step(stage: str, method: str, accuracy: float, size: int, zipped: int, p50: float) -> dict[str, Any]:
     sizes = {"size_bytes": size, "gzip_bytes": zipped}
-    return {"stage": stage, "method": method, "accuracy": accuracy, **sizes, "p50_ms": p50}
+    right = {"accuracy": accuracy, "accuracy_interval": [accuracy - 0.02, accuracy + 0.01]}
+    return {"stage": stage, "method": method, **right, **sizes, "p50_ms": p50}
 
 
 def report() -> dict[str, Any]:
@@ -64,8 +65,27 @@ def demo() -> dict[str, Any]:
 
 
 def evaluation() -> dict[str, Any]:
-    per_class = {LONG: {"accuracy": 0.5, "n": 10**6}, ODD: {"accuracy": 1.0, "n": 1}}
-    return {"per_class": per_class, "accuracy": 0.75, "n": 10**6, "split": "test"}
+    sure, unsure = {"accuracy_interval": [0.749, 0.751]}, {"accuracy_interval": [0.206549, 1.0]}
+    per_class = {LONG: {"accuracy": 0.75, **sure, "n": 10**6}, ODD: {"accuracy": 1.0, **unsure, "n": 1}}
+    return {"per_class": per_class, "accuracy": 0.75, **sure, "n": 10**6, "split": "test"}
+
+
+def inspected() -> dict[str, Any]:
+    counts = {"images": 123_456, "train": 98_765, "validation": 12_345, "calibration": 6_789, "test": 12_345}
+    size = {"height": 12_000, "width": 16_000, "path": PATH}
+    facts = {"message": f"{LONG} is wrong", "build": LONG, "advice": LONG}
+    groups = [{"paths": [PATH, ODD] * 9, "notes": ["train", "left out"] * 9}] * 7
+    alone = [{"paths": [ODD], "notes": [LONG]}, {"paths": [PATH], "notes": []}]
+    return {
+        "usable": False,
+        "classes": {LONG: counts, ODD: counts},
+        "sizes": {"smallest": size, "median": size, "largest": size},
+        "findings": [
+            {"kind": "a", **facts, "places": groups},
+            {"kind": "b", **facts, "places": alone},
+            {"kind": "c", **facts, "places": []},
+        ],
+    }
 
 
 def described(bundle: Bundle) -> dict[str, Any]:
@@ -97,6 +117,7 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "bench": lambda bundle: console.bench_summary(benched(bundle)),
     "demo": lambda bundle: console.demo_summary(demo()),
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
+    "data": lambda bundle: console.data_summary(inspected()),
     "show": lambda bundle: console.show_summary(described(bundle)),
 }
 
@@ -116,9 +137,33 @@ def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:
 
 def test_the_figures_of_a_build_are_there() -> None:
     text = rendered(console.build_summary(report()))
-    for figure in ("0.9800", "1,234,567,890", "26,456,780", "0.9900", "MIXED", "123456 test images", "kept", "missed"):
+    for figure in (
+        "(0.960-0.990)",
+        "1,234,567,890",
+        "26,456,780",
+        "0.9900",
+        "MIXED",
+        "123456 test images",
+        "kept",
+        "missed",
+    ):
         assert figure in text
     assert "None" not in text
+
+
+def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
+    text = rendered(console.evaluation_summary(evaluation()))
+    assert text.count("0.7500 (0.749-0.751)") == 2
+    assert "1.0000 (0.207-1.000)" in text
+
+
+def test_what_a_folder_holds_is_summed_up_and_what_is_wrong_has_a_remedy() -> None:
+    text = rendered(console.data_summary(inspected()), width=2000)
+    assert text.count(LONG.strip()) == 11
+    for part in ("246,912", "12000x16000", f"{ODD} (left out)", "and 13 more\n", "and 2 more: --json", "would refuse"):
+        assert part in text.replace("  ", ""), part
+    good = rendered(console.data_summary({**inspected(), "usable": True, "findings": [], "sizes": {}}))
+    assert "A build would take this folder." in good
 
 
 def changes(stage: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn import Bundle, Classifier, InputSpec, shapes
 from edgecnn.errors import DataError, UsageError
-from edgecnn.evaluation import Evaluation, evaluate, evaluate_folder
+from edgecnn.evaluation import Evaluation, evaluate, evaluate_folder, wilson
 from edgecnn.images import SplitRule
 
 CLASSES = ("circle", "heart", "star")
@@ -52,7 +52,32 @@ def measured(bundle: Bundle, root: Path, progress: Any, split: str | None = None
 def test_accuracy_is_the_share_of_right_answers() -> None:
     evaluation = Evaluation(labels=("a", "b", "c"), truth=np.array([0, 0, 0, 2]), answers=np.array([0, 0, 1, 1]))
     assert evaluation.accuracy == 0.5
-    assert evaluation.per_class() == {"a": {"accuracy": 0.666667, "n": 3}, "c": {"accuracy": 0.0, "n": 1}}
+    assert evaluation.figures() == {"accuracy": 0.5, "accuracy_interval": [0.150039, 0.849961]}
+    assert evaluation.per_class() == {
+        "a": {"accuracy": 0.666667, "accuracy_interval": [0.207660, 0.938508], "n": 3},
+        "c": {"accuracy": 0.0, "accuracy_interval": [0.0, 0.793451], "n": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [  # Newcombe (1998), Statistics in Medicine 17, table I, method 3; to the four places that it prints
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_wilsons(right: int, n: int, low: float, high: float) -> None:
+    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(n - right, n) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+@pytest.mark.parametrize(("n", "share"), [(20, 0.95), (50, 0.9), (280, 0.99)])
+def test_the_interval_holds_the_truth_about_95_times_in_100(n: int, share: float) -> None:
+    drawn = np.random.default_rng(0).binomial(n, share, 4000)
+    intervals = [wilson(int(right), n) for right in drawn]
+    assert np.mean([low <= share <= high for low, high in intervals]) == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_answers_are_those_of_the_classifier(bundle: Bundle, pictures: Any) -> None:
@@ -69,6 +94,7 @@ def test_on_its_own_folder_the_test_split_alone_is_measured(built_here: Bundle, 
     assert 0 < in_test < 36
     assert (document["n"], document["split"]) == (in_test, "test")
     assert sum(stats["n"] for stats in document["per_class"].values()) == in_test
+    assert document["accuracy_interval"] == list(wilson(round(document["accuracy"] * in_test), in_test))
     assert any("test split alone" in line for line in progress.lines)
     assert document == measured(built_here, photos, progress, split="test")
 

@@ -18,6 +18,7 @@ from edgecnn.build.architectures import (
     SeparableNet,
     SqueezeExcite,
 )
+from edgecnn.build.arrays import Idx
 from edgecnn.build.augment import (
     Affine,
     AutoContrast,
@@ -37,13 +38,17 @@ from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
 from edgecnn.build.earlier import Earlier
 from edgecnn.build.finetune import FineTune
+from edgecnn.build.imagenet import LABELS as IMAGENET_LABELS
 from edgecnn.build.imagenet import ImageNet
+from edgecnn.build.npz import Npz
+from edgecnn.build.photographs import Photographs
 from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
-from edgecnn.build.published import Idx, Published
+from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
 from edgecnn.build.recipe import Gate, Recipe
 from edgecnn.build.sparsify import Sparsify
+from edgecnn.build.tfrecord import TFRecord
 from edgecnn.build.train import Teach, Train
 from edgecnn.build.verify import Verify
 from edgecnn.images import SplitRule
@@ -51,6 +56,7 @@ from edgecnn.preprocess import InputSpec
 
 __all__ = [
     "CBAM",
+    "IMAGENET_LABELS",
     "Affine",
     "AutoContrast",
     "Color",
@@ -75,6 +81,8 @@ __all__ = [
     "Mixup",
     "MobileNetV1",
     "MobileNetV2",
+    "Npz",
+    "Photographs",
     "Posterize",
     "Pretrained",
     "PruneChannels",
@@ -92,6 +100,7 @@ __all__ = [
     "Sparsify",
     "SplitRule",
     "SqueezeExcite",
+    "TFRecord",
     "Teach",
     "Train",
     "Verify",

@@ -6,8 +6,9 @@ artifact by one rename; ``ROOT/KEY.lock`` makes a second build of the same key w
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,12 @@ class Cache:
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def discard(self, key: str) -> None:
+        """Remove an artifact and its workspace, but for one that a build is at work on."""
+        with suppress(Timeout), FileLock(self.root / f"{key}.lock", timeout=0):
+            for folder in (self.root / key, self.root / f"{key}.part"):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def keep(self, artifact: Artifact) -> Artifact:
         """Turn the workspace of a finished stage into its artifact; nothing but the artifact's files stays.

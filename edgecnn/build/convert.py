@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Candidate:
         method: ``ptq``, ``qat``, or ``mixed`` where some layers stay in float.
         file: the flatbuffer.
         model: the Keras model that it was converted from.
-        val_accuracy: of the file, on the validation split.
+        val_accuracy: of the file, on the validation split; None where that has no labels.
         float_layers: names of the layers that stay in float.
         float_operators: how many operators of the file they are.
     """
@@ -37,7 +37,7 @@ class Candidate:
     method: str
     file: bytes
     model: Any
-    val_accuracy: float
+    val_accuracy: float | None
     float_layers: tuple[str, ...] = ()
     float_operators: int = 0
 
@@ -54,10 +54,15 @@ class Convert:
     All files are measured on the validation split, and the best one ships.
 
     Attributes:
+        ranges: of post-training quantization: ``minmax``, what calibration saw, or ``mse``, those of the least error.
+        correct_biases: of post-training quantization: make up for what rounding the kernels adds in the mean; for both
+            see `edgecnn.build.post_training.refined`.
         float_layers: where the gate ``drop`` of the recipe is missed on the validation split, up to so many of the
             most sensitive layers that have a kernel stay in float.
     """
 
+    ranges: Literal["minmax", "mse"] = "minmax"
+    correct_biases: bool = False
     float_layers: int = 0
 
     name: ClassVar[str] = "convert"
@@ -67,7 +72,12 @@ class Convert:
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
-        return [] if self.float_layers >= 0 else [f"Convert takes float_layers of 0 and more, not {self.float_layers}"]
+        problems = []
+        if self.float_layers < 0:
+            problems.append(f"Convert takes float_layers of 0 and more, not {self.float_layers}")
+        if self.ranges not in ("minmax", "mse"):
+            problems.append(f"Convert takes the ranges minmax or mse, not {self.ranges!r}")
+        return problems
 
     def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
         """Which layers stay in float depends on what the recipe allows to be lost."""
@@ -80,13 +90,15 @@ class Convert:
         from edgecnn.build.sensitivity import sensitivity
 
         model, calibration = models.load_model(context), context.data["calibration"]
-        costs = sensitivity(model, context.recipe.input, calibration.sample(_SAMPLES).pixels, context.progress)
+        costs = sensitivity(
+            model, context.recipe.input, np.asarray(calibration.sample(_SAMPLES).pixels), context.progress
+        )
         context.progress.update(0, 0, "converting")
-        candidates = _candidates(model, context)
+        candidates = self._candidates(model, context)
         wanted = _wanted_accuracy(context)
         with_kernel = [cost for cost in costs if type(model.get_layer(cost.layer)).__name__ in KERNELS]
         for count in range(1, min(self.float_layers, len(with_kernel)) + 1):
-            if _best(candidates).val_accuracy >= wanted:
+            if (_best(candidates).val_accuracy or 0.0) >= wanted:
                 break
             candidates.append(_mixed(model, with_kernel[:count], context))
         best = _best(candidates)
@@ -98,17 +110,17 @@ class Convert:
         facts = {"candidates": [each.as_json() for each in candidates], "sensitivity": [asdict(cost) for cost in costs]}
         return Artifact(kind=self.makes, files=files, metrics={**best.as_json(), **facts})
 
+    def _candidates(self, model: Any, context: Context) -> list[Candidate]:
+        from edgecnn.build import converter, fake_quantization, models
 
-def _candidates(model: Any, context: Context) -> list[Candidate]:
-    from edgecnn.build import converter, fake_quantization, models
-
-    calibration = context.data["calibration"].pixels
-    found = [_measured("ptq", converter.ptq_file(model, context.recipe.input, calibration), model, context)]
-    if weights := context.latest(QAT_WEIGHTS):
-        aware = fake_quantization.of(model, context.recipe.input)
-        models.load_weights(aware, weights)
-        found.append(_measured("qat", converter.qat_file(aware), aware, context))
-    return found
+        spec, calibration = context.recipe.input, context.data["calibration"].pixels
+        file = converter.ptq_file(model, spec, calibration, ranges=self.ranges, correct_biases=self.correct_biases)
+        found = [_measured("ptq", file, model, context)]
+        if weights := context.latest(QAT_WEIGHTS):
+            aware = fake_quantization.of(model, spec)
+            models.load_weights(aware, weights)
+            found.append(_measured("qat", converter.qat_file(aware), aware, context))
+        return found
 
 
 def _mixed(model: Any, costs: Sequence["Sensitivity"], context: Context) -> Candidate:
@@ -125,8 +137,10 @@ def _measured(method: str, file: bytes, model: Any, context: Context) -> Candida
     return Candidate(method=method, file=file, model=model, val_accuracy=_val_accuracy(file, context))
 
 
-def _val_accuracy(file: bytes, context: Context) -> float:
+def _val_accuracy(file: bytes, context: Context) -> float | None:
     images = context.data["validation"]
+    if not len(images):
+        return None
     with Classifier(dress(file, context, {}), threads=1) as classifier:
         return evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True)).accuracy
 
@@ -135,15 +149,16 @@ def _wanted_accuracy(context: Context) -> float:
     """On the validation split, by the recipe's gate on the drop; 0 where it has none."""
     gate = next((gate for gate in context.recipe.gates if gate.name == "drop"), None)
     baseline = context.latest(FLOAT_FILE)
-    if gate is None or baseline is None:
+    if gate is None or baseline is None or (accuracy := _val_accuracy(baseline.read_bytes(), context)) is None:
         return 0.0
-    return _val_accuracy(baseline.read_bytes(), context) - gate.allowed(len(context.data["validation"]))
+    return accuracy - gate.allowed(len(context.data["validation"]))
 
 
 def _best(candidates: list[Candidate]) -> Candidate:
-    """The one of the highest accuracy; of equal ones the first, which is the simpler one."""
-    return max(candidates, key=lambda each: each.val_accuracy)
+    """The one of the highest accuracy; of equal ones, or where it is not known, the first, which is the simpler one."""
+    return max(candidates, key=lambda each: each.val_accuracy or 0.0)
 
 
 def _told(candidates: list[Candidate]) -> str:
-    return ", ".join(f"{each.method} {each.val_accuracy:.4f}" for each in candidates) + " on validation"
+    known = [f"{each.method} {each.val_accuracy:.4f}" for each in candidates if each.val_accuracy is not None]
+    return ", ".join(known) + " on validation" if known else "no labels to choose by"

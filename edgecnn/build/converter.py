@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from edgecnn.build.keras import tf
+from edgecnn.build.pixels import Rows
+from edgecnn.build.post_training import Ranges, refined
 from edgecnn.build.recipe import Context
 from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
-from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.preprocess import InputSpec
 from edgecnn.silence import silenced
 
 
@@ -20,13 +22,17 @@ def float_file(model: Any) -> bytes:
     return _convert(_converter(model))
 
 
-def ptq_file(model: Any, spec: InputSpec, calibration: Pixels) -> bytes:
+def ptq_file(
+    model: Any, spec: InputSpec, calibration: Rows, *, ranges: Ranges = "minmax", correct_biases: bool = False
+) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 
     Args:
         model: from (batch, height, width, channels) float32 to logits.
         spec: its input.
         calibration: (n, height, width, channels) uint8, the representative images.
+        ranges: see `edgecnn.build.post_training.refined`.
+        correct_biases: see there.
 
     Two pixels of the first image are set to 0 and 255, so that the input's scale and zero point are exactly its spec's.
     """
@@ -41,7 +47,15 @@ def ptq_file(model: Any, spec: InputSpec, calibration: Pixels) -> bytes:
     converter = _converter(model)
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    return _convert(_quantized(converter))
+    if ranges == "minmax" and not correct_biases:
+        return _convert(_quantized(converter))
+    from tensorflow.lite.python.convert import mlir_quantize  # what the converter itself calls after calibration
+
+    converter._experimental_calibrate_only = True
+    calibrated = _convert(_quantized(converter))
+    better = refined(calibrated, spec, calibration, ranges=ranges, correct_biases=correct_biases)
+    with silenced():
+        return bytes(mlir_quantize(better, input_data_type=tf.uint8, output_data_type=tf.uint8))
 
 
 def save_ptq(model: Any, context: Context) -> dict[str, Path]:

@@ -3,10 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil, log
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,20 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn import shapes
+from edgecnn.build.cache import Cache
+from edgecnn.build.pixels import Rows, Stored, decoded, in_blocks
 from edgecnn.errors import DataError
-from edgecnn.images import (
-    SPLITS,
-    ImageFile,
-    Split,
-    SplitRule,
-    UnreadableImage,
-    class_folders,
-    read_image,
-    split_digest,
-)
-from edgecnn.latency import available_cores
+from edgecnn.images import SPLITS, Split, SplitRule, class_folders, read_image, split_digest
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
+from edgecnn.splits import check_splits, check_unlabelled
+
+_SHOWN = 20  # of the images that are left out; the report has all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +28,12 @@ class Images:
     """Images of one split, at the network's size.
 
     Attributes:
-        pixels: (n, height, width, channels), uint8.
-        labels: (n,), int64, indices of classes.
+        pixels: (n, height, width, channels), uint8: an array, or on disk and read when they are asked for.
+        labels: (n,), int64, indices of classes; all of them `edgecnn.evaluation.UNKNOWN` where nobody has said them.
         digests: SHA-256 of each image's content.
     """
 
-    pixels: Pixels
+    pixels: Rows
     labels: NDArray[np.int64]
     digests: tuple[str, ...]
 
@@ -67,25 +60,32 @@ class Dataset:
     """Images that are known by their digest, and decoded or rendered once `load` is called.
 
     Attributes:
-        labels: the names of the classes, sorted.
+        labels: the names of the classes, in the order of their indices.
         digest: hash of everything that `load` depends on.
         rule: the shares of the splits.
+        labelled: whether it is known which image is of which class: else there is nothing to train on.
     """
 
     labels: tuple[str, ...]
     digest: str
     rule: SplitRule
-    _load: Callable[[Progress], Loaded]
+    _load: Callable[[Progress, Cache], Loaded]
+    labelled: bool = True
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
-    def load(self, progress: Progress) -> Loaded:
-        """Decode or render everything, the first time it is called.
+    def load(self, progress: Progress, cache: Cache | None = None) -> Loaded:
+        """Decode or render everything, the first time it is called; see `edgecnn.build.pixels`.
+
+        Args:
+            progress: told how far it is, and which images are left out.
+            cache: where decoded images are kept; None takes the user's.
 
         Raises:
             DataError: a class has no image in some split; the message says how many it takes.
+            DeviceError, UsageError: the cache cannot be written to.
         """
         if not self._loaded:
-            loaded = self._load(progress)
+            loaded = self._load(progress, cache or Cache())
             self._check(loaded)
             self._loaded.append(loaded)
         return self._loaded[0]
@@ -95,26 +95,11 @@ class Dataset:
         return self._loaded[0].splits[split]
 
     def _check(self, loaded: Loaded) -> None:
-        wanted: tuple[Split, ...] = ("train", "validation", "test")
-        missing = {
-            label: splits
-            for index, label in enumerate(self.labels)
-            if (splits := [split for split in wanted if index not in loaded.splits[split].labels])
-        }
-        problems = [f"the class {label} has no {' and no '.join(splits)} image" for label, splits in missing.items()]
-        if not len(loaded.splits["calibration"]):
-            problems.append("there is no calibration image")
-        if problems:
-            counts = sum((Counter(images.labels.tolist()) for images in loaded.splits.values()), Counter[int]())
-            shares = [share for share in (self.rule.validation, self.rule.test) if share] or [self.rule.calibration]
-            needed = ceil(log(0.01) / log(1 - min(shares)))
-            raise DataError(
-                f"The data cannot be split: {'; '.join(problems)}.",
-                received=", ".join(f"{label}: {counts[index]}" for index, label in enumerate(self.labels)),
-                accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
-                remedy="add images to these classes; an image's split follows from its content and does not change"
-                + _listed(loaded.left_out),
-            )
+        if not self.labelled:
+            sizes = {split: len(images) for split, images in loaded.splits.items()}
+            return check_unlabelled(sizes, more=_listed(loaded.left_out))
+        counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
+        return check_splits(self.labels, counts, self.rule, more=_listed(loaded.left_out))
 
 
 class Source(Protocol):
@@ -157,51 +142,21 @@ class Folder:
             DataError: no folder of class folders.
         """
         labels, files = class_folders(Path(self.path))
-        with ThreadPoolExecutor(available_cores()) as pool:
-            found = zip(pool.map(_file_digest, files), files, strict=True)
+        digests = file_digests([file.path for file in files])
         # By content, not by name: the order decides the training, and the key knows the content alone.
-        digests, files = zip(*sorted(found, key=lambda each: (each[1].label, each[0])), strict=True)
-        given = tuple(file.given for file in files)
-        rule = self.rule.beside(given)
-        content = [
-            (labels[file.label], digest, *([file.given] if file.given else []))
-            for file, digest in zip(files, digests, strict=True)
-        ]
+        items = sorted(
+            (
+                Item(name=str(file.path), label=file.label, digest=digest, given=file.given)
+                for file, digest in zip(files, digests, strict=True)
+            ),
+            key=lambda item: (item.label, item.digest),
+        )
+        content = [(labels[item.label], item.digest, *([item.given] if item.given else [])) for item in items]
 
-        def read(index: int) -> tuple[Pixels | None, str, str]:
-            try:
-                frame, digest = read_image(files[index].path)
-            except UnreadableImage as error:
-                return None, digests[index], str(error)
-            return spec.apply(frame), digest, ""
+        def read(index: int) -> Pixels:
+            return read_item(items[index])
 
-        def load(progress: Progress) -> Loaded:
-            owner = {  # of copies the one furthest from training stays
-                digest: file.given
-                for split in ("train", "validation", "test")
-                for digest, file in zip(digests, files, strict=True)
-                if file.given == split
-            }
-            images, truth, kept, fixed, left_out = [], [], [], [], []
-            for file, (pixels, digest, reason) in zip(
-                files, in_parallel(read, len(files), progress, "reading images"), strict=True
-            ):
-                if pixels is not None and file.given != owner.get(digest):
-                    pixels, reason = None, f"a copy of it is in {owner[digest]}"
-                if pixels is None:
-                    left_out.append((str(file.path), reason))
-                    continue
-                images.append(pixels)
-                truth.append(file.label)
-                kept.append(digest)
-                fixed.append(file.given)
-            left_out.sort()
-            if left_out:
-                progress.say(f"{len(left_out)} files are left out:{_listed(left_out)}")
-            splits = split_images(images, truth, kept, rule, spec, fixed)
-            return Loaded(splits=splits, left_out=tuple(left_out))
-
-        return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load)
+        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,20 +184,84 @@ class Shapes:
         """See `Source`."""
         classes = len(shapes.CLASSES)
 
+        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
+        content = [renderer, self.images_per_class, self.seed]
+
         def render(index: int) -> Pixels:
             random = np.random.default_rng((self.seed, index))
-            return spec.apply(shapes.render(index % classes, random, (spec.height, spec.width)))
+            return shapes.render(index % classes, random, (spec.height, spec.width))
 
-        def load(progress: Progress) -> Loaded:
+        def load(progress: Progress, cache: Cache) -> Loaded:
             count = classes * self.images_per_class
-            images = list(in_parallel(render, count, progress, "drawing shapes"))
-            digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-            truth = [index % classes for index in range(count)]
-            return Loaded(splits=split_images(images, truth, digests, self.rule, spec))
+            pixels, _ = decoded(content, count, render, spec, note="drawing shapes", progress=progress, cache=cache)
+            items = [
+                Item(name=f"shape {index}", label=index % classes, digest=hashlib.sha256(image.tobytes()).hexdigest())
+                for index, image in enumerate(pixels)
+            ]
+            return Loaded(splits=_split(items, pixels, self.rule))
 
-        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
-        digest = content_digest(self.rule, [renderer, self.images_per_class, self.seed])
-        return Dataset(labels=shapes.CLASSES, digest=digest, rule=self.rule, _load=load)
+        return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """An image that is not decoded yet.
+
+    Attributes:
+        name: what users know it by, such as its path.
+        label: index of its class.
+        digest: SHA-256 of its content.
+        given: the split that its source has it in, if any.
+    """
+
+    name: str
+    label: int
+    digest: str
+    given: Split | None = None
+
+
+def of_items(
+    labels: tuple[str, ...],
+    items: Sequence[Item],
+    read: Callable[[int], Pixels],
+    *,
+    content: object,
+    rule: SplitRule,
+    spec: InputSpec,
+) -> Dataset:
+    """The data set of images that a source found, whatever the source.
+
+    What cannot be read is left out, and so are images that are in two classes (a label that contradicts itself teaches
+    nothing) and copies of images that are in a split further from training.
+
+    Args:
+        labels: the names of the classes.
+        items: the images, in the order that decides the training.
+        read: one of them: RGB, (any height, any width, 3), uint8; raises `UnreadableImage`.
+        content: JSON of all that decides what is loaded, beside the rule.
+        rule: the shares of the splits, before those that are given.
+        spec: the network's input.
+    """
+    rule = rule.beside({item.given for item in items})
+    contradicted = _contradicted(items)
+    content = [content, sorted(contradicted)] if contradicted else content
+    unused = _unused(items, labels, contradicted)
+
+    def load(progress: Progress, cache: Cache) -> Loaded:
+        contents = [item.digest for item in items]
+        pixels, unreadable = decoded(
+            contents, len(items), read, spec, note="reading images", progress=progress, cache=cache
+        )
+        places = np.cumsum([not reason for reason in unreadable]) - 1
+        reasons = [reason or unused.get(index, "") for index, reason in enumerate(unreadable)]
+        kept = [index for index, reason in enumerate(reasons) if not reason]
+        left_out = sorted((item.name, reason) for item, reason in zip(items, reasons, strict=True) if reason)
+        if left_out:
+            progress.say(f"{len(left_out)} of {len(items)} images are left out:{_listed(left_out)}")
+        splits = _split([items[index] for index in kept], pixels.of(places[kept]), rule)
+        return Loaded(splits=splits, left_out=tuple(left_out))
+
+    return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load)
 
 
 def split_facts(splits: Mapping[Split, Images], rule: SplitRule) -> dict[str, Any]:
@@ -250,49 +269,95 @@ def split_facts(splits: Mapping[Split, Images], rule: SplitRule) -> dict[str, An
     return {"rule": rule.as_json(), "digests": {split: split_digest(splits[split].digests) for split in SPLITS}}
 
 
-def _file_digest(file: ImageFile) -> str:
-    """SHA-256 of a file; nothing for one that cannot be read, which `read_image` will refuse, too."""
-    try:
-        return hashlib.sha256(file.path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
 def content_digest(rule: SplitRule, content: object) -> str:
     """One digest for a data set: its rule, and JSON of all that decides its images."""
     return hashlib.sha256(json.dumps([rule.as_json(), content]).encode()).hexdigest()
 
 
-def split_images(
-    images: Sequence[Pixels],
-    labels: Sequence[int],
-    digests: Sequence[str],
-    rule: SplitRule,
-    spec: InputSpec,
-    given: Sequence[Split | None] | None = None,
-) -> dict[Split, Images]:
-    """Images, each with its class, its digest and perhaps the split that was given for it, by split."""
+def changed(name: str) -> DataError:
+    """For an image that is another one than when the data set was opened."""
+    return DataError(
+        "An image was changed while the build ran.",
+        received=name,
+        accepted="images that stay as they are",
+        remedy="run the command again",
+    )
+
+
+def read_item(item: Item) -> Pixels:
+    """The image of a file: RGB, (any height, any width, 3), uint8.
+
+    Raises:
+        UnreadableImage: see `edgecnn.images.read_image`.
+        DataError: it is another one than when the data set was opened.
+    """
+    frame, digest = read_image(Path(item.name))
+    if digest != item.digest:
+        raise changed(item.name)
+    return frame
+
+
+def file_digests(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of each file; nothing for one that cannot be read, which `read_image` will refuse, too."""
+    blocks = in_blocks(lambda index: _file_digest(paths[index]), range(len(paths)))
+    return [digest for _, block in blocks for digest in block]
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while part := file.read(2**20):
+                digest.update(part)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def _unused(
+    items: Sequence[Item], labels: tuple[str, ...], contradicted: Mapping[str, Sequence[int]]
+) -> dict[int, str]:
+    """Why images are left out that can be read, by index."""
+    owner = {  # of copies the one furthest from training stays
+        item.digest: item.given for split in ("train", "validation", "test") for item in items if item.given == split
+    }
+    copies = {
+        index: f"a copy of it is in {owner[item.digest]}"
+        for index, item in enumerate(items)
+        if item.given != owner.get(item.digest)
+    }
+    return copies | {
+        index: f"the same image is in {' and '.join(labels[label] for label in contradicted[item.digest])}"
+        for index, item in enumerate(items)
+        if item.digest in contradicted
+    }
+
+
+def _contradicted(items: Sequence[Item]) -> dict[str, list[int]]:
+    """Digests of images that are in several classes, each with these classes."""
+    first: dict[str, int] = {}
+    found: dict[str, set[int]] = {}
+    for item in items:
+        if item.digest and first.setdefault(item.digest, item.label) != item.label:
+            found.setdefault(item.digest, {first[item.digest]}).add(item.label)
+    return {digest: sorted(labels) for digest, labels in found.items()}
+
+
+def _split(items: Sequence[Item], pixels: Stored, rule: SplitRule) -> dict[Split, Images]:
+    """Images by split, with the pixels of each."""
     members: dict[Split, list[int]] = {split: [] for split in SPLITS}
-    for index, (digest, split) in enumerate(zip(digests, given or [None] * len(digests), strict=True)):
-        members[rule.split_of(digest, split)].append(index)
+    for index, item in enumerate(items):
+        members[rule.split_of(item.digest, item.given)].append(index)
     return {
         split: Images(
-            pixels=np.stack([images[i] for i in chosen]) if chosen else np.empty((0, *spec.shape), np.uint8),
-            labels=np.array([labels[i] for i in chosen], np.int64),
-            digests=tuple(digests[i] for i in chosen),
+            pixels=pixels.of(chosen),
+            labels=np.array([items[index].label for index in chosen], np.int64),
+            digests=tuple(items[index].digest for index in chosen),
         )
         for split, chosen in members.items()
     }
 
 
-def in_parallel(work: Callable[[int], Any], count: int, progress: Progress, note: str) -> Iterable[Any]:
-    """Results in order; OpenCV works outside Python's lock."""
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for index, result in enumerate(pool.map(work, range(count))):
-            if index % 64 == 0 or index == count - 1:
-                progress.update(index + 1, count, note)
-            yield result
-
-
-def _listed(left_out: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"\n  left out: {path} ({reason})" for path, reason in left_out)
+def _listed(left_out: Sequence[tuple[str, str]]) -> str:
+    shown = "".join(f"\n  left out: {path} ({reason})" for path, reason in left_out[:_SHOWN])
+    return shown + (f"\n  and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else "")

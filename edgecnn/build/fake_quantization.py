@@ -6,10 +6,11 @@ import numpy as np
 
 from edgecnn.build.graph import Graph
 from edgecnn.build.keras import keras
+from edgecnn.build.pixels import Rows
 from edgecnn.build.quantizable import quantization_aware
-from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.preprocess import InputSpec
 
-_BATCH = 32
+_PIXELS = 32 * 96 * 96  # of a batch whose every activation is in memory at once
 
 
 def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset()) -> Any:
@@ -29,7 +30,7 @@ def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset(
     return aware
 
 
-def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Pixels) -> None:
+def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Rows) -> None:
     """Begin with the ranges of the float model, instead of tfmot's [-6, 6], which takes 1,000 steps to forget.
 
     Args:
@@ -53,13 +54,14 @@ def set_kernel_ranges(aware: Any) -> None:
             quantizer(kernel, True, weights=variables)
 
 
-def observe(model: Any, spec: InputSpec, calibration: Pixels) -> dict[str, tuple[float, float]]:
+def observe(model: Any, spec: InputSpec, calibration: Rows) -> dict[str, tuple[float, float]]:
     """The smallest and the largest value that each layer puts out over these images in all its calls, by its name."""
     nodes = Graph.of(model).nodes
     outputs = keras.Model(model.inputs, [node.outputs for node in nodes])
     found: dict[str, tuple[float, float]] = {}
-    for start in range(0, len(calibration), _BATCH):
-        values = outputs(spec.dequantize(calibration[start : start + _BATCH]), training=False)
+    batch = min(32, max(1, _PIXELS // (spec.height * spec.width)))
+    for start in range(0, len(calibration), batch):
+        values = outputs(spec.dequantize(calibration[start : start + batch]), training=False)
         for node, value in zip(nodes, values, strict=True):
             low, high = found.get(node.layer.name, (np.inf, -np.inf))
             array = value.numpy()

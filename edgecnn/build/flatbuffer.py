@@ -74,12 +74,13 @@ def _float_operators(tree: Any) -> list[tuple[str, ...]]:
         for operator in graph.operators or ():
             tensors = [graph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
             floats = tuple(t.name.decode() for t in tensors if t.type == schema.TensorType.FLOAT32)
-            if floats and _code(tree, operator) not in _CASTS:
+            if floats and code_of(tree, operator) not in _CASTS:
                 found.append(floats)
     return found
 
 
-def _code(tree: Any, operator: Any) -> int:
+def code_of(tree: Any, operator: Any) -> int:
+    """Which builtin operator it is."""
     code = tree.operatorCodes[operator.opcodeIndex]
     return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
@@ -88,7 +89,7 @@ def _kernels(tree: Any) -> list[Any]:
     kernels = []
     for graph in tree.subgraphs:
         for operator in graph.operators or ():
-            if _code(tree, operator) in _KERNEL_OPERATORS:
+            if code_of(tree, operator) in _KERNEL_OPERATORS:
                 tensor = graph.tensors[operator.inputs[1]]
                 data = tree.buffers[tensor.buffer].data
                 dtype = np.int8 if tensor.type == schema.TensorType.INT8 else np.float32

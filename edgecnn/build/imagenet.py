@@ -5,7 +5,6 @@ import importlib.util
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,14 +16,9 @@ from edgecnn.build.recipe import Architecture, Recipe
 from edgecnn.build.start import Arrays
 from edgecnn.errors import MissingExtraError, UsageError
 
-_LABELS = Path(__file__).with_name("imagenet_labels.txt")
-
-
-@cache
-def labels() -> tuple[str, ...]:
-    """The names of the 1000 classes, in the order of the logits; no two are the same."""
-    lines = _LABELS.read_text(encoding="utf-8").splitlines()
-    return tuple(line for line in lines if not line.startswith("#"))
+_FILE = Path(__file__).with_name("imagenet_labels.txt")
+LABELS = tuple(line for line in _FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+"""The names of the 1000 classes, in the order of the logits; no two are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[A
             if cached := artifact is not None:
                 progress.say(f"{stage.name}: done before")
             else:
-                data.load(progress)
+                data.load(progress, cache)
                 context = Context(
                     recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress
                 )
@@ -112,7 +112,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
     values = {
         "accuracy": int8["accuracy"],
         "agreement": int8["agreement"],
-        "drop": round(figures["float"]["accuracy"] - int8["accuracy"], 6),
+        "drop": _drop(figures["float"]["accuracy"], int8["accuracy"]),
         "size_bytes": figures["model"]["size_bytes"],
         "p50_ms": int8["p50_ms"],
     }
@@ -133,6 +133,10 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         "host": host_facts(),
         "versions": versions(),
     }
+
+
+def _drop(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else round(before - after, 6)
 
 
 def check_installed() -> None:

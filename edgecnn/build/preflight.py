@@ -4,7 +4,9 @@ import numpy as np
 
 from edgecnn.build.flatbuffer import inspect
 from edgecnn.build.recipe import Context
+from edgecnn.build.schedule import Schedule
 from edgecnn.build.verify import Verify, check_promises
+from edgecnn.errors import UsageError
 
 
 def preflight(context: Context) -> None:
@@ -14,11 +16,13 @@ def preflight(context: Context) -> None:
         ModelError: a layer that cannot be pruned or quantized, each named with what to write instead; an output that
             is not one score a class; or the converter refuses it, or leaves something in float.
         GateError: a budget is out of reach.
+        UsageError: a stage would train on images without labels.
     """
     from edgecnn.build import converter, fake_quantization, models
 
     context.progress.update(0, 0, "checking that the network can be compressed")
     recipe = context.recipe
+    _check_labelled(context)
     model = models.build(recipe.architecture, context)
     models.check_shape(model, context)
     noise = np.random.default_rng(0).integers(0, 256, (2, *recipe.input.shape), np.uint8)
@@ -33,3 +37,14 @@ def preflight(context: Context) -> None:
     for stage in recipe.stages:
         if hasattr(stage, "check"):
             stage.check(model, context)
+
+
+def _check_labelled(context: Context) -> None:
+    training = [stage.name for stage in context.recipe.stages if isinstance(stage, Schedule)]
+    if training and not context.data.labelled:
+        raise UsageError(
+            "Photographs without labels are nothing to train on.",
+            received=f"a recipe that trains ({', '.join(training)})",
+            accepted="with such photographs, a network that is trained already",
+            remedy="sort the photographs into one folder a class, and name that folder in the recipe's data",
+        )

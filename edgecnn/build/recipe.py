@@ -14,7 +14,7 @@ from edgecnn.progress import Progress
 if TYPE_CHECKING:
     from edgecnn.build.data import Dataset, Source
 
-Kind = Literal["teacher", "keras", "qat", "tflite"]
+Kind = Literal["pixels", "teacher", "keras", "qat", "tflite"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class Artifact:
     """What a stage made.
 
     Attributes:
-        kind: a network that only teaches, a float Keras model, a quantization-aware one, or a converted file.
+        kind: decoded images, which no stage takes or makes; a network that only teaches, a float Keras model, a
+            quantization-aware one, or a converted file.
         files: paths by name; a name means the same thing in every stage.
         metrics: figures, as JSON.
         key: hash of all that it depends on.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from edgecnn.build import published
+from edgecnn.build import sources
 from edgecnn.build.choice import FROM_SCRATCH
 from edgecnn.build.recipe import Recipe
 from edgecnn.errors import EdgecnnError, UsageError
@@ -17,9 +17,9 @@ def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
     """The recipe of that name or path.
 
     Args:
-        name: None takes the default recipe, or with ``data`` the one for folders of photos,
-            from scratch; see `edgecnn.build.choice` for what the command line does.
-        data: a folder, of class folders or of IDX files, that takes the place of the recipe's own data.
+        name: None takes the default recipe, or with ``data`` the one for folders of photos, from scratch; what the
+            command line takes, see `edgecnn.build.choice`.
+        data: class folders, IDX or TFRecord files, or a ``.npz`` file, in the place of the recipe's own data.
         quick: the short version, which proves that everything works and nothing else.
 
     Raises:
@@ -27,7 +27,7 @@ def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
     """
     recipe = _load(_path(name or (FROM_SCRATCH if data else DEFAULT)), quick)
     if data is not None:
-        recipe = replace(recipe, data=published.at(data, recipe.data), name=data.resolve().name)
+        recipe = replace(recipe, data=sources.at(data, recipe.data), name=data.resolve().name.removesuffix(".npz"))
     return replace(recipe, name=f"{recipe.name}-quick") if quick else recipe
 
 

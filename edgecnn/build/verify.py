@@ -48,7 +48,7 @@ class Verify:
     name: ClassVar[str] = "verify"
     takes: ClassVar[tuple[Kind | None, ...]] = ("tflite",)
     makes: ClassVar[Kind] = "tflite"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -86,12 +86,12 @@ class Verify:
         shipped = _evaluate(bundle, context)
         counts = {split: len(context.data[split]) for split in SPLITS}
         left_out = [{"path": path, "reason": why} for path, why in context.data.load(context.progress).left_out]
-        steps = self._steps(bundle, shipped.accuracy, artifact.metrics["method"], context)
+        steps = self._steps(bundle, shipped, artifact.metrics["method"], context)
         return {
             "float": _without_names(steps[0]),
             "ptq": _without_names(steps[-2]),
             "int8": {
-                "accuracy": shipped.accuracy,
+                **shipped.figures(),
                 "agreement": round(float((shipped.answers == keras_answers).mean()), 6),
                 "sparsity": sparsity_of(facts.kernels),
                 "p50_ms": steps[-1]["p50_ms"],
@@ -105,7 +105,7 @@ class Verify:
             "data": {**counts, "classes": list(context.data.labels), "left_out": left_out},
         }
 
-    def _steps(self, bundle: Bundle, accuracy: float, method: str, context: Context) -> list[dict[str, Any]]:
+    def _steps(self, bundle: Bundle, shipped: Evaluation, method: str, context: Context) -> list[dict[str, Any]]:
         """What each stage changed: its network after post-training quantization as it would ship, and what ships."""
         earlier = [
             (stage.name, method, dress(made.files[file].read_bytes(), context, {}))
@@ -113,13 +113,13 @@ class Verify:
             for file, method in ((FLOAT_FILE, "float"), (PTQ_FILE, "ptq"))
             if file in made.files
         ]
-        measured = [_evaluate(each, context).accuracy for _, _, each in earlier]
+        measured = [*(_evaluate(each, context) for _, _, each in earlier), shipped]
         load = targets.choose().load
         everything = [*earlier, ("convert", method, bundle)]
         stats = interleaved([prepare(load(each.model, threads=1)) for _, _, each in everything], runs=self.runs)
         return [
-            {"stage": stage, "method": method, "accuracy": right, **_sizes(each.data), "p50_ms": latency.p50_ms}
-            for (stage, method, each), right, latency in zip(everything, [*measured, accuracy], stats, strict=True)
+            {"stage": stage, "method": method, **answers.figures(), **_sizes(each.data), "p50_ms": latency.p50_ms}
+            for (stage, method, each), answers, latency in zip(everything, measured, stats, strict=True)
         ]
 
 

@@ -191,7 +191,7 @@ def test_averages_are_those_of_the_weights_after_each_step(context: Context) -> 
 
 
 def all_of(images: Images) -> tuple[Any, Any]:
-    return SPEC.dequantize(images.pixels), images.labels[:, np.newaxis].astype(np.float32)
+    return SPEC.dequantize(images.pixels[:]), images.labels[:, np.newaxis].astype(np.float32)
 
 
 def test_patience_keeps_the_best_epoch(context: Context) -> None:

@@ -44,7 +44,7 @@ def built(architecture: Any, classes: int = 1000, spec: InputSpec = LITE) -> Any
 
 
 def test_labels_are_a_thousand_different_names_in_the_order_of_the_logits() -> None:
-    labels = imagenet.labels()
+    labels = imagenet.LABELS
     assert len({label.lower() for label in labels}) == len(labels) == 1000
     assert (labels[0], labels[134], labels[517], labels[999]) == ("tench", "crane bird", "crane", "toilet tissue")
 

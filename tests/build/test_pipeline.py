@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn import Bundle
+from edgecnn.evaluation import wilson
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
 STAGES = ["teach", "train", "prune-channels", "sparsify", "quantize", "convert", "verify"]
@@ -90,7 +91,10 @@ def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None
     assert report["model"]["path"] == str((out / "tiny.tflite").resolve())
     assert report["model"]["size_bytes"] == len(data)
     for name in ("float", "ptq"):
-        assert set(report[name]) == {"accuracy", "size_bytes", "gzip_bytes", "p50_ms"}
+        assert set(report[name]) == {"accuracy", "accuracy_interval", "size_bytes", "gzip_bytes", "p50_ms"}
+    for figures in (report["float"], report["ptq"], report["int8"], *report["steps"]):
+        right = round(figures["accuracy"] * report["data"]["test"])
+        assert figures["accuracy_interval"] == list(wilson(right, report["data"]["test"]))
     assert {"accuracy", "agreement", "sparsity", "p50_ms", "method"} <= set(report["int8"])
     assert report["int8"]["method"] in ("ptq", "qat")
     assert {each["method"] for each in report["candidates"]} == {"ptq", "qat"}

@@ -1,0 +1,71 @@
+"""Photographs without labels: enough to quantize a network that has learned elsewhere, and to prove it the same."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import edgecnn
+from edgecnn.build.data import Dataset, Item, file_digests, of_items, read_item
+from edgecnn.errors import DataError
+from edgecnn.evaluation import UNKNOWN
+from edgecnn.images import SplitRule, visible_files
+from edgecnn.preprocess import InputSpec, Pixels
+
+_PACKAGE = Path(edgecnn.__file__).parent
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photographs:
+    """Photographs of no class: half of them for calibration, half for the agreement with the float network.
+
+    Attributes:
+        labels: of the network that is quantized, in the order of its scores.
+        path: a folder, with folders in it or not; None for the photographs that edgecnn brings, which are free of
+            rights (``calibration_data/manifest.json`` has the source and the licence of each).
+    """
+
+    labels: tuple[str, ...]
+    path: str | None = None
+
+    @property
+    def rule(self) -> SplitRule:
+        """Nothing is trained on, so nothing is left to train with."""
+        return SplitRule(validation=0.0, calibration=0.5, test=0.5)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return [] if len(self.labels) > 1 else [f"Photographs takes the labels of a network, not {self.labels}"]
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `edgecnn.build.data.Source`; copies of a photograph count once.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        folder = shipped() if self.path is None else Path(self.path)
+        if not folder.is_dir():
+            raise _no_folder(folder)
+        files = [path for path in visible_files(folder) if path.suffix.lower() in _SUFFIXES]
+        paths = {digest: path for path, digest in zip(files, file_digests(files), strict=True)}
+        items = [Item(name=str(paths[digest]), label=UNKNOWN, digest=digest) for digest in sorted(paths)]
+
+        def read(index: int) -> Pixels:
+            return read_item(items[index])
+
+        content = [list(self.labels), sorted(paths)]
+        return replace(of_items(self.labels, items, read, content=content, rule=self.rule, spec=spec), labelled=False)
+
+
+def shipped() -> Path:
+    """The folder of the photographs that edgecnn brings."""
+    installed = _PACKAGE / "calibration_data"
+    return installed if installed.is_dir() else _PACKAGE.parent / "calibration_data"
+
+
+def _no_folder(folder: Path) -> DataError:
+    return DataError(
+        "There is no such folder of photographs.",
+        received=str(folder),
+        accepted="a folder with photographs, in folders or not",
+        remedy="name one with --data, or leave it out: edgecnn brings photographs",
+    )

@@ -1,0 +1,286 @@
+"""What is wrong with a folder of photos, what a build does about each thing, and what its owner can do."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgecnn.formats import HANDLED
+from edgecnn.images import Split
+from edgecnn.inspection import INPUT, Inspection, Seen
+from edgecnn.splits import images_needed
+
+UNBALANCED = 3
+"""How many times the smallest class the largest may be before it is said."""
+_NAMED = 8  # classes in one sentence; the counts of all are beside it
+_MEASURED: tuple[Split, ...] = ("validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Files that a finding is about, and what is to be said of them.
+
+    Attributes:
+        paths: below the folder: one file, or a group of files that belong together.
+        notes: of each, such as why it cannot be read, or the split that it is in.
+    """
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: a word for it that does not change.
+        message: what is wrong.
+        build: what a build does about it.
+        advice: what the owner of the photos can do.
+        places: where; none where it is about classes.
+    """
+
+    kind: str
+    message: str
+    build: str
+    advice: str
+    places: tuple[Place, ...] = ()
+
+
+def document(inspection: Inspection) -> dict[str, Any]:
+    """All that was seen, as JSON.
+
+    Returns:
+        ``schema``, ``root``, ``usable``, ``images``, ``classes`` (by label: ``images``, and how many are in each
+        split), ``sizes`` and ``findings``; where a build would refuse the folder ``error``, too.
+    """
+    refusal = inspection.refusal()
+    return {
+        "schema": 1,
+        "root": str(inspection.root),
+        "usable": refusal is None,
+        "images": len(inspection.images),
+        "classes": inspection.counts(),
+        "sizes": inspection.sizes(),
+        "findings": [asdict(finding) for finding in findings(inspection)],
+        **({"error": refusal.as_json()["error"]} if refusal else {}),
+    }
+
+
+def findings(inspection: Inspection) -> tuple[Finding, ...]:
+    """Everything that is wrong, the gravest first."""
+    return (
+        *_unreadable(inspection),
+        *_copies(inspection),
+        *_alike(inspection),
+        *_few(inspection),
+        *_unbalanced(inspection),
+        *_odd(inspection),
+        *_tiny(inspection),
+        *_outside(inspection),
+    )
+
+
+def _unreadable(inspection: Inspection) -> Iterable[Finding]:
+    if inspection.unreadable:
+        yield Finding(
+            kind="unreadable",
+            message=f"{_counted(len(inspection.unreadable), 'file', 'files')} cannot be read as an image",
+            build="leaves them out, and lists them",
+            advice="save them again as JPEG or PNG, or delete them",
+            places=tuple(Place(paths=(inspection.name(path),), notes=(why,)) for path, why in inspection.unreadable),
+        )
+
+
+def _copies(inspection: Inspection) -> Iterable[Finding]:
+    def across(images: list[Seen]) -> str:
+        several_splits = len({image.file.given for image in images}) > 1
+        return "classes" if _several_classes(images) else "splits" if several_splits else ""
+
+    yield from _groups(inspection, inspection.copies, across, "copies", _COPIES)
+
+
+def _alike(inspection: Inspection) -> Iterable[Finding]:
+    def across(images: list[Seen]) -> str:
+        return "classes" if _several_classes(images) else "splits" if _is_leak(images) else ""
+
+    yield from _groups(inspection, inspection.alike, across, "near-duplicates", _ALIKE)
+
+
+_Said = dict[str, tuple[str, str, str, str]]  # by what a group is across: of one, of several, what a build does, advice
+_COPIES: _Said = {
+    "classes": (
+        "image is in several classes, byte for byte",
+        "images are in several classes, byte for byte",
+        "leaves them out of all: a label that contradicts itself teaches nothing",
+        "keep the right one",
+    ),
+    "splits": (
+        "image is in several splits, byte for byte",
+        "images are in several splits, byte for byte",
+        "keeps the one that is furthest from training",
+        "nothing, or delete the others",
+    ),
+    "": (
+        "image is in one class more than once, byte for byte",
+        "images are in one class more than once, byte for byte",
+        "keeps all; copies are in one split, so that nothing is both learnt and tested",
+        "delete all but one",
+    ),
+}
+_ALIKE: _Said = {
+    "classes": (
+        "group of near duplicates across classes",
+        "groups of near duplicates across classes",
+        "keeps all, so it learns one photo as two things",
+        "look at each, and keep the right one",
+    ),
+    "splits": (
+        "group of near duplicates across splits",
+        "groups of near duplicates across splits",
+        "keeps all: photos that are tested were all but learnt, so accuracy looks better than it is",
+        "keep one of each group, or keep each group in one of the folders train/, val/ and test/",
+    ),
+    "": (
+        "group of near duplicates, in one class and not between training and test",
+        "groups of near duplicates, in one class and not between training and test",
+        "keeps all",
+        "nothing, or keep one of each group",
+    ),
+}
+
+
+def _groups(
+    inspection: Inspection,
+    groups: Iterable[tuple[int, ...]],
+    across: Callable[[list[Seen]], str],
+    kind: str,
+    said: _Said,
+) -> Iterable[Finding]:
+    """One finding for all groups that are across the same; each group is in one finding."""
+    places: dict[str, list[Place]] = {each: [] for each in said}
+    for group in groups:
+        images = [inspection.images[index] for index in group]
+        places[across(images)].append(_place(inspection, images))
+    for each, (one, many, build, advice) in said.items():
+        if places[each]:
+            yield Finding(
+                kind=f"{kind}-across-{each}" if each else kind,
+                message=_counted(len(places[each]), one, many),
+                build=build,
+                advice=advice,
+                places=tuple(places[each]),
+            )
+
+
+def _few(inspection: Inspection) -> Iterable[Finding]:
+    needed = images_needed(inspection.rule)
+    counts = {label: each["images"] for label, each in inspection.counts().items()}
+    few = sorted((label for label in counts if counts[label] < needed), key=lambda label: counts[label])
+    if few:
+        named = [f"{label} has {counts[label]}" for label in few[:_NAMED]]
+        yield Finding(
+            kind="few-images",
+            message=f"few images: {', '.join(named)}"
+            + (f" and {len(few) - _NAMED} more classes under {needed}" if len(few) > _NAMED else ""),
+            build="refuses a class that has none in training, validation or test",
+            advice=f"{needed} a class are enough for one in each split in 99 of 100 cases; about 100 for a good start",
+        )
+
+
+def _unbalanced(inspection: Inspection) -> Iterable[Finding]:
+    counts = {label: each["images"] for label, each in inspection.counts().items()}
+    most, least = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
+    if counts[least] and counts[most] > UNBALANCED * counts[least]:
+        yield Finding(
+            kind="unbalanced",
+            message=f"{most} has {counts[most] / counts[least]:.1f} times as many images as {least}: "
+            f"{counts[most]:,} and {counts[least]:,}",
+            build="weighs each image the same, so what is rare is learnt less well",
+            advice="class_weights=True in the recipe's Train, or more images of what is rare",
+        )
+
+
+def _odd(inspection: Inspection) -> Iterable[Finding]:
+    for what, handled in HANDLED.items():
+        if odd := [image for image in inspection.images if what in image.odd]:
+            yield Finding(
+                kind=what.lower(),
+                message=f"{_images(inspection, odd)}: {_NAMES.get(what, what)}",
+                build=handled,
+                advice=_advice(inspection, odd, what),
+                places=_each(inspection, odd),
+            )
+
+
+_NAMES = {"alpha": "an alpha channel (RGBA)", "animated": "several pictures in one file"}
+
+
+def _advice(inspection: Inspection, odd: list[Seen], what: str) -> str:
+    """A property that one class alone has is what will be learnt."""
+    if what == "animated":
+        return "save the picture that you mean by itself"
+    having = {image.file.label for image in odd}
+    if len(having) < len(inspection.labels) and len(odd) > 1:
+        names = ", ".join(inspection.labels[index] for index in sorted(having)[:_NAMED])
+        names += f" and {len(having) - _NAMED} more classes" if len(having) > _NAMED else ""
+        return f"only in {names}: see to it that {what} is not what tells the classes apart"
+    return "nothing, where the camera's pictures are such, too; else save them again in 8-bit RGB"
+
+
+def _tiny(inspection: Inspection) -> Iterable[Finding]:
+    tiny = [image for image in inspection.images if image.size[0] < INPUT.height or image.size[1] < INPUT.width]
+    if tiny:
+        yield Finding(
+            kind="tiny",
+            message=f"{_images(inspection, tiny)}: smaller than the network's input, {INPUT.height}x{INPUT.width}",
+            build="enlarges them, which adds no detail",
+            advice="larger photos; or where all are small, a smaller input in a copy of the recipe",
+            places=_each(inspection, tiny),
+        )
+
+
+def _outside(inspection: Inspection) -> Iterable[Finding]:
+    if inspection.outside:
+        yield Finding(
+            kind="outside",
+            message=f"{_counted(len(inspection.outside), 'file lies', 'files lie')} beside the class folders",
+            build="does not look at them",
+            advice="move what is a photo into the folder of its class",
+            places=tuple(Place(paths=(inspection.name(path),)) for path in inspection.outside),
+        )
+
+
+def _several_classes(images: list[Seen]) -> bool:
+    return len({image.file.label for image in images}) > 1
+
+
+def _is_leak(images: list[Seen]) -> bool:
+    """Whether something is measured on one of them and another is somewhere else."""
+    splits = {image.split for image in images}
+    return len(splits) > 1 and any(split in splits for split in _MEASURED)
+
+
+def _each(inspection: Inspection, images: list[Seen]) -> tuple[Place, ...]:
+    """One place an image with its size; none where it is all of them, for a list of all tells nothing."""
+    if len(images) == len(inspection.images):
+        return ()
+    return tuple(
+        Place(paths=(inspection.name(image.file.path),), notes=(f"{image.size[0]}x{image.size[1]}",))
+        for image in images
+    )
+
+
+def _place(inspection: Inspection, images: list[Seen]) -> Place:
+    return Place(
+        paths=tuple(inspection.name(image.file.path) for image in images),
+        notes=tuple(image.split or "left out" for image in images),
+    )
+
+
+def _images(inspection: Inspection, some: list[Seen]) -> str:
+    return ("all " if len(some) == len(inspection.images) > 1 else "") + _counted(len(some), "image", "images")
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
