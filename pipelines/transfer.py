@@ -33,13 +33,13 @@ def recipe(*, quick: bool = False) -> Recipe:
         stages=(
             FineTune(
                 start=ImageNet(),
-                head_epochs=0 if quick else 2,
-                last_epochs=0 if quick else 3,
-                epochs=1 if quick else 6,
-                min_steps=0 if quick else 200,
+                head_epochs=0 if quick else 1,
+                last_epochs=0 if quick else 2,
+                epochs=1 if quick else 8,
+                min_steps=0 if quick else 300,
                 batch_size=32,
             ),
-            Convert(),
+            Convert(ranges="mse", correct_biases=True),
             Verify(runs=20 if quick else 200),
         ),
         gates=() if quick else (Gate(name="agreement", limit=0.95), Gate(name="drop", limit=0.01, images=2)),

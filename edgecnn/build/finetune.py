@@ -20,8 +20,9 @@ class FineTune(Schedule):
     of Howard and Ruder 2018, arXiv:1801.06146).
 
     A block is the layers whose names are the same up to the first underscore. Layers without weights in ``start`` learn
-    at the full rate in every phase. Batch norms keep the statistics of ``start``, and their scales: a batch of few
-    photos has worse ones than a million images gave.
+    at the full rate in every phase. Batch norms keep the statistics of ``start`` as long as nothing before them is
+    trained; then they learn those of the new images, at the new size, which a network that was trained on others, and
+    larger ones, does not have.
 
     Attributes:
         start: where the weights come from.
@@ -32,7 +33,8 @@ class FineTune(Schedule):
         learning_rate: of the last block in the second and the third phase, at its highest.
         head_learning_rate: of the first phase.
         decay: the factor from the learning rate of a block to that of the one before it.
-        batch_norms: train them, too, and their statistics, from the second phase on: for many images.
+        batch_norms: train them, and their statistics, with the blocks that they are in; where not, they stay as they
+            are in ``start`` in all phases, for photos that are fewer than make a batch or two.
     """
 
     start: Start
@@ -41,8 +43,9 @@ class FineTune(Schedule):
     last_blocks: int = 4
     learning_rate: float = 1e-3
     head_learning_rate: float = 3e-3
+    warm_up: float = 0.1
     decay: float = 0.9
-    batch_norms: bool = False
+    batch_norms: bool = True
 
     name: ClassVar[str] = "fine-tune"
     takes: ClassVar[tuple[Kind | None, ...]] = (None, "teacher")

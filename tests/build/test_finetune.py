@@ -84,7 +84,9 @@ def follow(progress: Any) -> Callable[..., Any]:
 
 
 def tune(start: Path, **settings: Any) -> FineTune:
-    return FineTune(start=Earlier(artifact=str(start)), **{"epochs": 1, "last_blocks": 2, **settings})
+    return FineTune(
+        start=Earlier(artifact=str(start)), **{"epochs": 1, "last_blocks": 2, "batch_norms": False, **settings}
+    )
 
 
 class Changes:
@@ -115,7 +117,7 @@ def kernels(names: Any) -> set[str]:
     return {name for name in names if not name.endswith("_bn")}
 
 
-def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_stay(
+def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_may_stay(
     trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = Changes(monkeypatch)
@@ -142,7 +144,7 @@ def test_earlier_blocks_learn_slower(trained: Path, follow: Any, monkeypatch: py
     assert ratios == pytest.approx([1, 0.1, 0.01, 0.001], rel=0.6)
 
 
-def test_batch_norms_are_trained_where_that_is_asked_for_and_not_with_the_head(
+def test_batch_norms_are_trained_with_their_blocks_and_not_with_the_head(
     trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = Changes(monkeypatch)
@@ -351,7 +353,8 @@ def test_a_folder_of_photos_begins_with_imagenet_by_itself(tmp_path: Path) -> No
     assert report["start"]["layers_fresh"] == ["logits"]
     assert report["start"]["digest"].startswith("57934424")
     bundle = Bundle.read(tmp_path / "out" / "photos-quick.tflite")
-    assert (bundle.spec.scale, bundle.spec.zero_point) == (1 / 128, 127)
+    assert bundle.input
+    assert (bundle.input.scale, bundle.input.zero_point) == (1 / 128, 127)
 
 
 def test_transfer_by_name_is_the_same(tmp_path: Path) -> None:
