@@ -112,7 +112,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("recipe", required=False)
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder with one folder a class.")
+@click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="A folder a class; .npz, IDX, TFRecord.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
 @click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
 @click.option(
@@ -122,6 +122,7 @@ def main() -> None:
 @click.option("--max-drop", metavar="1%", callback=_share, help="Accuracy that may be lost.")
 @click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
 @click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
+@click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write the curves of training.")
 @_json
 def build(
     recipe: str | None,
@@ -133,6 +134,7 @@ def build(
     max_drop: float | None,
     max_size: float | None,
     max_p50: float | None,
+    tensorboard: Path | None,
     as_json: bool,
 ) -> None:
     """Train, compress, convert and prove a model.
@@ -164,7 +166,8 @@ def build(
             pipeline.check_installed()
             chosen = own.adopted(chosen, model, input_range, progress)
         chosen = budgets.on(chosen)
-        report = pipeline.run(chosen, out=out or Path("artifacts") / chosen.name, progress=progress)
+        out = out or Path("artifacts") / chosen.name
+        report = pipeline.run(chosen, out=out, progress=progress, tensorboard=tensorboard)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
     if quick:
         click.echo("Quick: it proves that everything works; the network has learned next to nothing.", err=True)

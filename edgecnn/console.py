@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -77,11 +77,19 @@ class StderrProgress:
         self._console.print(message, markup=False, soft_wrap=True)  # a path that is broken in two is none
 
 
+class _TimeRemaining(TimeRemainingColumn):
+    """Silent where the note says it, which knows of a training that went on."""
+
+    def render(self, task: Task) -> Text:
+        """See rich."""
+        return Text("") if task.description.endswith(" left") else super().render(task)
+
+
 @contextmanager
 def progress() -> Iterator[StderrProgress]:
     """Progress on stderr for as long as the block runs."""
     console = Console(stderr=True, highlight=False)
-    columns = (BarColumn(20), TextColumn("{task.description}", markup=False), TimeRemainingColumn(compact=True))
+    columns = (BarColumn(20), TextColumn("{task.description}", markup=False), _TimeRemaining(compact=True))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         yield StderrProgress(console, bar)
 
@@ -107,6 +115,8 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_steps(report), Text(facts), gates]
     if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
         parts.append(_trade_off(report["pruning"]))
+    if report["samples"]:
+        parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
 
 

@@ -111,7 +111,13 @@ def test_photos_get_the_recipe_that_fits_unless_a_network_is_given(
 def test_where_a_build_goes(monkeypatch: pytest.MonkeyPatch, options: list[str], out: str) -> None:
     (recipe,), named = called(monkeypatch, "edgecnn.build.pipeline.run", "build", *options)
     assert named["out"] == Path(out)
+    assert named["tensorboard"] is None
     assert out in ("there", f"artifacts/{recipe.name}")
+
+
+def test_curves_go_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, named = called(monkeypatch, "edgecnn.build.pipeline.run", "build", "--tensorboard", "curves")
+    assert named["tensorboard"] == Path("curves")
 
 
 @pytest.mark.parametrize(

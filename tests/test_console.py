@@ -25,6 +25,7 @@ def step(stage: str, method: str, accuracy: float, size: int, zipped: int, p50: 
 def report() -> dict[str, Any]:
     return {
         "model": {"path": PATH, "size_bytes": 123_456_789, "gzip_bytes": 98_765_432},
+        "samples": PATH,
         "steps": [
             step("train", "float", 0.98, 1_234_567_890, 1_134_567_890, 12345.67),
             step("train", "ptq", 0.9, 123_456_789, 113_456_789, 1234.56),

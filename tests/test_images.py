@@ -1,12 +1,15 @@
 import hashlib
+import io
 import os
 import struct
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS, SplitRule, UnreadableImage, class_folders, decode_image, read_image, split_digest
@@ -223,3 +226,68 @@ def test_a_name_that_a_labels_file_cannot_hold_is_refused_before_the_training(tm
 
 def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path / ("x" * 300))
+
+
+def saved(image: Any, kind: str, **options: Any) -> bytes:
+    """As Pillow writes it."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_a_cmyk_jpeg_becomes_rgb() -> None:
+    """Adobe stores the inks inverted; red is no cyan and full magenta and yellow."""
+    image = decode_image(saved(Image.new("CMYK", (40, 30), (0, 255, 255, 0)), "JPEG"))
+    assert image.shape == (30, 40, 3)
+    assert np.abs(image.astype(int) - (255, 0, 0)).max() < 4
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
+    frames = [Image.new("RGB", (20, 10), color) for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    image = decode_image(saved(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    assert image.shape == (10, 20, 3)
+    assert (image == (255, 0, 0)).all()
+
+
+def test_alpha_is_dropped_and_what_is_transparent_keeps_its_colour() -> None:
+    image = decode_image(saved(Image.new("RGBA", (9, 8), (200, 100, 50, 0)), "PNG"))
+    assert (image == (200, 100, 50)).all()
+    palette = Image.new("P", (9, 8))
+    palette.putpalette([200, 100, 50] + [0] * 765)
+    assert (decode_image(saved(palette, "PNG", transparency=0)) == (200, 100, 50)).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_20000_pixels_wide_is_read(kind: str) -> None:
+    assert decode_image(saved(Image.new("RGB", (20_000, 90), (9, 9, 9)), kind)).shape == (90, 20_000, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_that_claims_more_pixels_than_memory_should_hold_is_refused_before_it_is_decoded(kind: str) -> None:
+    data = bytearray(saved(Image.new("RGB", (64, 64)), kind))
+    place = data.index(b"IHDR") + 4 if kind == "PNG" else data.index(b"\xff\xc0") + 5
+    size = struct.pack(">II", 20_000, 20_000) if kind == "PNG" else struct.pack(">HH", 20_000, 20_000)
+    data[place : place + len(size)] = size
+    with pytest.raises(UnreadableImage, match="20000x20000 pixels, and 268 megapixels are read at most"):
+        decode_image(bytes(data))
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "film.jpg").open("wb") as film:
+        film.truncate(2**30 + 1)
+    with pytest.raises(UnreadableImage, match=r"larger than 1\.1 GB"):
+        read_image(tmp_path / "film.jpg")
+
+
+@pytest.mark.parametrize("names", [("Cat", "cat"), ("Ärger", "ärger")])
+def test_classes_whose_names_differ_in_case_only_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    message = refused(folder_of(tmp_path / "photos", **{names[0]: 1, names[1]: 1, "dog": 1}))
+    assert f"the names of the classes {names[0]} and {names[1]} are the same but for case" in message
+    assert "dog" not in message
+
+
+def test_names_of_classes_may_have_spaces_and_any_letters(tmp_path: Path) -> None:
+    names = ("Grüße aus Köln", "red panda", "Žluťoučký kůň", "小猫")
+    assert class_folders(folder_of(tmp_path, **dict.fromkeys(names, 1)))[0] == tuple(sorted(names))

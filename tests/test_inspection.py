@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from edgecnn import shapes
-from edgecnn.build import recipes
-from edgecnn.build.data import Folder
+from edgecnn.build import Folder, recipes
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS
 from edgecnn.inspection import INPUT, Inspection, inspect_folder

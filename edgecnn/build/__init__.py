@@ -34,7 +34,6 @@ from edgecnn.build.augment import (
     Solarize,
 )
 from edgecnn.build.convert import Convert
-from edgecnn.build.data import Folder, Shapes
 from edgecnn.build.distill import Distill
 from edgecnn.build.earlier import Earlier
 from edgecnn.build.finetune import FineTune
@@ -47,6 +46,7 @@ from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
 from edgecnn.build.recipe import Gate, Recipe
+from edgecnn.build.sources import Folder, Shapes
 from edgecnn.build.sparsify import Sparsify
 from edgecnn.build.tfrecord import TFRecord
 from edgecnn.build.train import Teach, Train

@@ -57,7 +57,7 @@ class Idx:
 def of_arrays(
     labels: tuple[str, ...], arrays: Mapping[Split, tuple[Pixels, NDArray[Any]]], rule: SplitRule, spec: InputSpec
 ) -> Dataset:
-    """The data set of images in memory: of each split (n, height, width), perhaps with 1 or 3 channels, and (n,) classes."""
+    """The data set of images in memory: of each split (n, height, width[, 1 or 3]) uint8, and classes (n,)."""
     pixels = [image for images, _ in arrays.values() for image in images]
     items = [
         Item(name=f"{split} image {index}", label=int(label), digest=_digest(image), given=split)

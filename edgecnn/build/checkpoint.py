@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build import mixed
 from edgecnn.files import replacing
 
 History = list[dict[str, float]]
@@ -33,7 +34,7 @@ class Checkpoint:
             np.savez(file, history=np.array(json.dumps(self.history)), **self._arrays(model))
 
     def _arrays(self, model: Any) -> dict[str, Any]:
-        optimizer = [variable.numpy() for variable in model.optimizer.variables]
+        optimizer = [variable.numpy() for variable in mixed.state(model.optimizer)]
         groups = {"weight": model.get_weights(), "optimizer": optimizer, "best": self.best}
         return {f"{name}{i}": value for name, values in groups.items() for i, value in enumerate(values)}
 
@@ -43,7 +44,7 @@ class Checkpoint:
             return
         with np.load(self.path) as arrays:
             model.set_weights([arrays[f"weight{i}"] for i in range(len(model.get_weights()))])
-            for i, variable in enumerate(model.optimizer.variables):
+            for i, variable in enumerate(mixed.state(model.optimizer)):
                 variable.assign(arrays[f"optimizer{i}"])
             self.best = [arrays[name] for name in arrays.files if name.startswith("best")]
             self.history = json.loads(str(arrays["history"]))

@@ -1,4 +1,4 @@
-"""Where the images of a build come from, and how they are split."""
+"""The images of a build: what is known of them before they are decoded, what is left out, and how they are split."""
 
 import hashlib
 import json
@@ -11,11 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn import shapes
 from edgecnn.build.cache import Cache
 from edgecnn.build.pixels import Rows, Stored, decoded, in_blocks
 from edgecnn.errors import DataError
-from edgecnn.images import SPLITS, Split, SplitRule, class_folders, read_image, split_digest
+from edgecnn.images import SPLITS, Split, SplitRule, read_image, split_digest
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
 from edgecnn.splits import check_splits, check_unlabelled
@@ -116,93 +115,6 @@ class Source(Protocol):
         """The data set at the network's size: named and digested, not decoded yet."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Folder:
-    """A folder with one folder a class, or with such folders in ``train``, ``test`` and perhaps ``val``.
-
-    Any image format that OpenCV reads. Where the user gave splits, the test split is that of the folder, and what is
-    missing is taken from ``train``, whose copies of held-out images are left out.
-
-    Attributes:
-        path: the folder; the names of its folders, sorted, are the classes.
-        rule: the shares of the splits.
-    """
-
-    path: str
-    rule: SplitRule = SplitRule()
-
-    def problems(self) -> list[str]:
-        """What is wrong with the settings, one sentence each."""
-        return self.rule.problems()
-
-    def open(self, spec: InputSpec) -> Dataset:
-        """See `Source`. A file that is no image is left out, and listed.
-
-        Raises:
-            DataError: no folder of class folders.
-        """
-        labels, files = class_folders(Path(self.path))
-        digests = file_digests([file.path for file in files])
-        # By content, not by name: the order decides the training, and the key knows the content alone.
-        items = sorted(
-            (
-                Item(name=str(file.path), label=file.label, digest=digest, given=file.given)
-                for file, digest in zip(files, digests, strict=True)
-            ),
-            key=lambda item: (item.label, item.digest),
-        )
-        content = [(labels[item.label], item.digest, *([item.given] if item.given else [])) for item in items]
-
-        def read(index: int) -> Pixels:
-            return read_item(items[index])
-
-        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shapes:
-    """Rendered pictures of shapes, and of nothing, on cluttered backgrounds; see `edgecnn.shapes`.
-
-    Attributes:
-        images_per_class: how many of each.
-        seed: decides every picture.
-        rule: the shares of the splits.
-    """
-
-    images_per_class: int
-    seed: int = 0
-    rule: SplitRule = SplitRule()
-
-    def problems(self) -> list[str]:
-        """What is wrong with the settings, one sentence each."""
-        problems = self.rule.problems()
-        if self.images_per_class < 1:
-            problems.append(f"Shapes renders at least 1 image a class, not {self.images_per_class}")
-        return problems
-
-    def open(self, spec: InputSpec) -> Dataset:
-        """See `Source`."""
-        classes = len(shapes.CLASSES)
-
-        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
-        content = [renderer, self.images_per_class, self.seed]
-
-        def render(index: int) -> Pixels:
-            random = np.random.default_rng((self.seed, index))
-            return shapes.render(index % classes, random, (spec.height, spec.width))
-
-        def load(progress: Progress, cache: Cache) -> Loaded:
-            count = classes * self.images_per_class
-            pixels, _ = decoded(content, count, render, spec, note="drawing shapes", progress=progress, cache=cache)
-            items = [
-                Item(name=f"shape {index}", label=index % classes, digest=hashlib.sha256(image.tobytes()).hexdigest())
-                for index, image in enumerate(pixels)
-            ]
-            return Loaded(splits=_split(items, pixels, self.rule))
-
-        return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
     """An image that is not decoded yet.
@@ -258,7 +170,7 @@ def of_items(
         left_out = sorted((item.name, reason) for item, reason in zip(items, reasons, strict=True) if reason)
         if left_out:
             progress.say(f"{len(left_out)} of {len(items)} images are left out:{_listed(left_out)}")
-        splits = _split([items[index] for index in kept], pixels.of(places[kept]), rule)
+        splits = by_split([items[index] for index in kept], pixels.of(places[kept]), rule)
         return Loaded(splits=splits, left_out=tuple(left_out))
 
     return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load)
@@ -343,7 +255,7 @@ def _contradicted(items: Sequence[Item]) -> dict[str, list[int]]:
     return {digest: sorted(labels) for digest, labels in found.items()}
 
 
-def _split(items: Sequence[Item], pixels: Stored, rule: SplitRule) -> dict[Split, Images]:
+def by_split(items: Sequence[Item], pixels: Stored, rule: SplitRule) -> dict[Split, Images]:
     """Images by split, with the pixels of each."""
     members: dict[Split, list[int]] = {split: [] for split in SPLITS}
     for index, item in enumerate(items):

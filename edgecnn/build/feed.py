@@ -9,7 +9,7 @@ from edgecnn.build import losses
 from edgecnn.build.data import Images
 from edgecnn.build.keras import tf
 from edgecnn.build.recipe import Augmentation, Context
-from edgecnn.preprocess import InputSpec
+from edgecnn.preprocess import InputSpec, Pixels
 
 _OURS = InputSpec(height=1, width=1)
 
@@ -81,6 +81,11 @@ def augmented(
     return tf.clip_by_value(batch, *_OURS.range()), shares
 
 
+def pixels_of(batch: Any) -> Pixels:
+    """Augmented images as pixels again, uint8, rounded."""
+    return np.round(np.asarray(batch) / _OURS.scale + _OURS.zero_point).astype(np.uint8)
+
+
 def in_order(images: Images, spec: InputSpec, batch_size: int) -> Any:
     """Batches as they are, with no augmentation: images (batch, height, width, channels) float32, labels (batch, 1)."""
     dataset = tf.data.Dataset.range(len(images)).batch(batch_size)
@@ -98,7 +103,10 @@ def predict(model: Any, images: Images, spec: InputSpec, batch_size: int = 64) -
 
 
 def _gathered(images: Images, indices: Any) -> tuple[Any, Any]:
-    pixels, labels = tf.numpy_function(lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64])
+    # Not stateful, else enable_op_determinism() makes batches one by one, and none while the model is at work.
+    pixels, labels = tf.numpy_function(
+        lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64], stateful=False
+    )
     return tf.ensure_shape(pixels, [None, *images.pixels.shape[1:]]), tf.ensure_shape(labels, [None])
 
 

@@ -9,11 +9,11 @@ After each epoch the weights, the optimizer's variables, the history and the bes
 renamed. A build that was killed goes on after the last finished epoch, and ends in the same bytes as one that was not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from edgecnn.build import balance, feed, losses, models, training_log
+from edgecnn.build import balance, feed, losses, mixed, models, training_log
 from edgecnn.build.checkpoint import Checkpoint, History
 from edgecnn.build.keras import keras
 from edgecnn.build.optimizer import Rates, optimizer
@@ -53,41 +53,76 @@ def fit(
         One dict of figures an epoch: loss, accuracy, val_loss, val_accuracy. `Schedule.best` says which epoch's
         weights the model has.
     """
-    train, validation = context.data["train"], context.data["validation"]
-    steps, epochs = schedule.steps_per_epoch(len(train)), schedule.epochs_for(len(train))
+    network = mixed.of(model, schedule, context)
+    with _held(network, rates):
+        steps, epochs = _length(context, schedule)
+        trainer = mixed.scaled(optimizer(network, schedule, steps * epochs, rates), network)
+        _compile(network, schedule, trainer)
+        state = Checkpoint(context.workspace / CHECKPOINT.format(part))
+        state.restore(network)
+        _train(network, context, schedule, state, callbacks=callbacks, part=part, frozen=frozen, settled=settled)
+        model.set_weights(state.best or _kept(network))
+    history, best = state.history, schedule.best(state.history, settled)
+    if schedule.patience:
+        accuracy = history[best]["val_accuracy"]
+        context.progress.say(f"{schedule.name}: epoch {best + 1} is kept, {accuracy:.3f} on validation")
+    return history
+
+
+def _train(
+    model: Any,
+    context: Context,
+    schedule: Schedule,
+    state: Checkpoint,
+    *,
+    callbacks: Sequence[Any],
+    part: int,
+    frozen: float,
+    settled: int,
+) -> None:
+    """The epochs that are left; see `fit`."""
+    (steps, epochs), history = _length(context, schedule), state.history
+    batches = _batches(context, schedule, part)
+    told = training_log.ProgressLine(context, epochs, steps, history, may_end=schedule.patience > 0)
+    curves = training_log.Curves(context, schedule.name, part, history)
+    first_frozen = max(epochs - round(frozen * epochs), len(history))
+    for epoch in range(len(history), epochs):
+        if schedule.ended(history, settled):
+            break
+        if epoch == first_frozen:
+            _freeze(model)
+            _compile(model, schedule, model.optimizer)  # `fit` takes what was trainable when it was compiled
+        figures = model.fit(
+            batches(epoch),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            steps_per_epoch=steps,
+            validation_data=feed.in_order(context.data["validation"], context.recipe.input, schedule.batch_size),
+            verbose=0,
+            callbacks=[*callbacks, _OnAverages(), told],
+        ).history
+        history.append({name: round(float(values[0]), 6) for name, values in figures.items()})
+        if schedule.patience and schedule.best(history, settled) == epoch:
+            state.best = _kept(model)
+        state.save(model)
+        told.say(schedule.name)
+        curves.write(history)
+
+
+def _length(context: Context, schedule: Schedule) -> tuple[int, int]:
+    """Steps an epoch, and epochs."""
+    images = len(context.data["train"])
+    return schedule.steps_per_epoch(images), schedule.epochs_for(images)
+
+
+def _batches(context: Context, schedule: Schedule, part: int) -> Callable[[int], Any]:
+    """From an epoch to its batches."""
+    train = context.data["train"]
     teacher = models.load_teacher(context) if schedule.distill else None
     weights = balance.class_weights(train.labels, len(context.data.labels)) if schedule.class_weights else None
-    with _held(model, rates):
-        _compile(model, schedule, optimizer(model, schedule, steps * epochs, rates))
-        state = Checkpoint(context.workspace / CHECKPOINT.format(part))
-        state.restore(model)
-        history = state.history
-        told = training_log.Progress(context, epochs, steps, history, may_end=schedule.patience > 0)
-        first_frozen = max(epochs - round(frozen * epochs), len(history))
-        for epoch in range(len(history), epochs):
-            if schedule.ended(history, settled):
-                break
-            if epoch == first_frozen:
-                _freeze(model)
-                _compile(model, schedule, model.optimizer)  # `fit` takes what was trainable when it was compiled
-            figures = model.fit(
-                feed.batches(
-                    train, context, (part, epoch), schedule.batch_size, teacher=teacher, class_weights=weights
-                ),
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                steps_per_epoch=steps,
-                validation_data=feed.in_order(validation, context.recipe.input, schedule.batch_size),
-                verbose=0,
-                callbacks=[*callbacks, _OnAverages(), told],
-            ).history
-            history.append({name: round(float(values[0]), 6) for name, values in figures.items()})
-            if schedule.patience and schedule.best(history, settled) == epoch:
-                state.best = _kept(model)
-            state.save(model)
-            told.say(schedule.name)
-        model.set_weights(state.best or _kept(model))
-    return history
+    return lambda epoch: feed.batches(
+        train, context, (part, epoch), schedule.batch_size, teacher=teacher, class_weights=weights
+    )
 
 
 class _OnAverages(keras.callbacks.Callback):  # type: ignore[misc]
@@ -96,7 +131,7 @@ class _OnAverages(keras.callbacks.Callback):  # type: ignore[misc]
     def on_test_begin(self, logs: Any = None) -> None:
         """From here on the model has its averages."""
         self._measured = ExitStack()
-        self._measured.enter_context(self.model.optimizer.averaged(self.model))
+        self._measured.enter_context(mixed.plain(self.model.optimizer).averaged(self.model))
 
     def on_test_end(self, logs: Any = None) -> None:
         """It goes on from its weights."""
@@ -105,7 +140,7 @@ class _OnAverages(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _kept(model: Any) -> list[Any]:
     """The weights that a training keeps of this epoch, in Keras's order."""
-    with model.optimizer.averaged(model):
+    with mixed.plain(model.optimizer).averaged(model):
         weights: list[Any] = model.get_weights()
     return weights
 
@@ -116,9 +151,11 @@ def _held(model: Any, rates: Rates | None) -> Iterator[None]:
     held = [layer for layer in model.layers if layer.trainable and rates and rates(layer.name) == 0]
     for layer in held:
         layer.trainable = False
-    yield
-    for layer in held:
-        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in held:
+            layer.trainable = True
 
 
 def _freeze(model: Any) -> None:

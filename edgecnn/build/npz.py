@@ -15,7 +15,7 @@ from edgecnn.images import Split, SplitRule, label_problems
 from edgecnn.preprocess import InputSpec
 
 _PARTS: tuple[tuple[Split, str], ...] = (("train", "train"), ("validation", "val"), ("test", "test"))
-_NEEDED = ("x_train", "y_train", "x_test", "y_test")
+_NEEDED = ("x_train", "x_test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ def _part_problems(content: Mapping[str, NDArray[Any]], x: str, y: str) -> list[
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (1,), (3,)):
         problems.append(f"{x} is {images.dtype} {images.shape}")
     if truth is None:
-        return problems
-    if truth.dtype.kind not in "iu" or truth.shape not in ((len(truth),), (len(truth), 1)):
+        return [*problems, f"there is no {y}"]
+    if truth.dtype.kind not in "iu" or not truth.ndim or truth.shape[1:] not in ((), (1,)):
         problems.append(f"{y} is {truth.dtype} {truth.shape}")
     elif truth.min(initial=0) < 0 or truth.max(initial=0) >= 2**16:
         problems.append(f"{y} has classes from {truth.min()} to {truth.max()}")

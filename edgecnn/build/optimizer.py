@@ -51,7 +51,7 @@ class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
             self.add_variable_from_reference(each, "average", initial_value=each) for each in self._learned
         ]
 
-    def apply_gradients(self, grads_and_vars: Any, name: str | None = None) -> Any:
+    def apply_gradients(self, grads_and_vars: Any, *rest: Any, **options: Any) -> Any:
         """See Keras; then slowed layers are put back by the rest of their way, and the averages follow.
 
         Adam divides a gradient by its size, so a factor on the gradient would do nothing: it is on the step.
@@ -60,7 +60,7 @@ class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
         `tf.train.ExponentialMovingAverage`: an average that begins at random weights has to forget them.
         """
         before = [tf.identity(variable) for variable, _ in self._slowed]
-        step = super().apply_gradients(grads_and_vars, name)
+        step = super().apply_gradients(grads_and_vars, *rest, **options)
         for (variable, factor), value in zip(self._slowed, before, strict=True):
             variable.assign(value + factor * (variable - value))
         if self._momentum:
@@ -80,9 +80,11 @@ class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
         for variable, average in zip(self._learned, self._averages, strict=True):
             variable.assign(average)
         _settle(model)
-        yield
-        for variable, value in zip(model.variables, kept, strict=True):
-            variable.assign(value)
+        try:
+            yield
+        finally:
+            for variable, value in zip(model.variables, kept, strict=True):
+                variable.assign(value)
 
 
 def _learned(model: Any) -> list[Any]:

@@ -8,26 +8,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn.build.balance import imbalance
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
 from edgecnn.build.preflight import preflight
 from edgecnn.build.recipe import Artifact, Context, Recipe, Stage, described
+from edgecnn.build.samples import SAMPLES_FILE, write_samples
+from edgecnn.build.schedule import Schedule
 from edgecnn.build.verify import BUNDLE_FILE
 from edgecnn.build.versions import versions
 from edgecnn.errors import MissingExtraError
-from edgecnn.files import write_atomically
+from edgecnn.files import write_atomically, writing_to
 from edgecnn.latency import available_cores, host_facts
 from edgecnn.progress import Progress
 
 
-def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = None) -> dict[str, Any]:
+def run(
+    recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = None, tensorboard: Path | None = None
+) -> dict[str, Any]:
     """Build a recipe; a stage that is finished is not run again, and one that was killed goes on.
 
     Args:
         recipe: what to build.
-        out: the folder that gets ``NAME.tflite`` and ``report.json``.
+        out: the folder that gets ``NAME.tflite``, ``report.json``, and where something is trained, ``samples.png``.
         progress: where to say how far it is.
         cache: where finished stages are; None takes the user's.
+        tensorboard: where the curves of what is trained now go, one folder a stage.
 
     Returns:
         The report, also where a gate was missed: see ``report["gates"]``.
@@ -39,22 +45,30 @@ def run(recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = 
     recipe.check()
     check_installed()
     cache = cache or Cache()
-    history, stages = follow(recipe, progress=progress, cache=cache)
+    if tensorboard:
+        with writing_to(tensorboard):
+            tensorboard.mkdir(parents=True, exist_ok=True)
+    history, stages = follow(recipe, progress=progress, cache=cache, tensorboard=tensorboard)
     model = (out / f"{recipe.name}.tflite").resolve()
     report = _report(recipe, history, model, stages)
     with cache.locked(history[-1].key, progress):  # two builds may have one place to write to
         write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
+        if samples := _samples(history):
+            write_atomically(model.with_name(SAMPLES_FILE), samples.read_bytes())
         write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 
-def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[Artifact, ...], list[dict[str, Any]]]:
+def follow(
+    recipe: Recipe, *, progress: Progress, cache: Cache, tensorboard: Path | None = None
+) -> tuple[tuple[Artifact, ...], list[dict[str, Any]]]:
     """The artifacts of a recipe's stages, in order, and what the report says of each stage.
 
     Args:
         recipe: what to build; not checked, and it need not end in `Verify`.
         progress: where to say how far it is.
         cache: where finished stages are.
+        tensorboard: see `run`.
     """
     beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
     data = recipe.data.open(recipe.input)
@@ -70,7 +84,12 @@ def follow(recipe: Recipe, *, progress: Progress, cache: Cache) -> tuple[tuple[A
             else:
                 data.load(progress, cache)
                 context = Context(
-                    recipe=recipe, data=data, history=history, workspace=cache.workspace(key), progress=progress
+                    recipe=recipe,
+                    data=data,
+                    history=history,
+                    workspace=cache.workspace(key),
+                    progress=progress,
+                    tensorboard=tensorboard,
                 )
                 if not checked and stage.makes != "tflite":  # what can be known before work is known first
                     preflight(context)
@@ -86,9 +105,26 @@ def _run(stage: Stage, key: str, context: Context, cache: Cache) -> Artifact:
     parent = context.history[-1] if context.history else None
     context.progress.update(0, 0, stage.name)
     start = time.monotonic()
+    shown = _show_data(stage, context)
     made = stage.run(parent, context)
+    made = replace(made, files={**made.files, **shown})
     seconds = round(time.monotonic() - start, 1)
     return cache.keep(replace(made, key=key, parent=parent.key if parent else None, seconds=seconds))
+
+
+def _show_data(stage: Stage, context: Context) -> dict[str, Path]:
+    """Before the first stage that trains: what it will be trained on, as a page that becomes one of its files."""
+    if not isinstance(stage, Schedule) or _samples(context.history):
+        return {}
+    if not stage.class_weights and (uneven := imbalance(context.data["train"].labels, context.data.labels)):
+        context.progress.say(f"{stage.name}: {uneven}")
+    page = write_samples(context, context.workspace)
+    context.progress.say(f"{stage.name}: samples of what it is trained on, while it is: {page}")
+    return {SAMPLES_FILE: page}
+
+
+def _samples(history: tuple[Artifact, ...]) -> Path | None:
+    return next((made.files[SAMPLES_FILE] for made in history if SAMPLES_FILE in made.files), None)
 
 
 def _beyond(stage: Stage, recipe: Recipe) -> tuple[Any, ...]:
@@ -121,6 +157,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         "recipe": recipe.name,
         "settings": recipe.settings(),
         "model": {"path": str(model), **figures["model"]},
+        "samples": str(model.with_name(SAMPLES_FILE)) if _samples(history) else None,
         "float": figures["float"],
         "ptq": figures["ptq"],
         "int8": int8,

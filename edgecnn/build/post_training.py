@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgecnn.build.bias_correction import correct
+from edgecnn.build.flatbuffer import code_of
 from edgecnn.build.pixels import Rows
 from edgecnn.bundle import packed
 from edgecnn.preprocess import InputSpec
@@ -32,7 +33,8 @@ def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges,
         spec: the network's input.
         images: (n, height, width, channels) uint8, those of calibration.
         ranges: ``mse`` gives each tensor the range of the least squared error of rounding to 8 bits (as in Banner et
-            al. 2019, arXiv:1810.05723, found by search); ``minmax`` leaves what calibration saw.
+            al. 2019, arXiv:1810.05723, found by search), all but what goes into a softmax, whose few largest values
+            are the answer; ``minmax`` leaves what calibration saw.
         correct_biases: subtract from each bias the mean of what rounding the kernel adds (Nagel et al. 2019,
             arXiv:1906.04721, section 4.2, measured on data), each layer by itself, fed as in the float network.
     """
@@ -40,13 +42,20 @@ def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges,
     graph = tree.subgraphs[0]
     seen = _observed(calibrated, graph, spec, images)
     if ranges == "mse":
+        scores = {source for operator in graph.operators if _is_softmax(tree, operator) for source in operator.inputs}
         for index, histogram in seen.histograms.items():
+            if index in scores:
+                continue
             quantization = graph.tensors[index].quantization
             quantization.min, quantization.max = ([end] for end in best_range(histogram, *_span(graph, index)))
     if correct_biases:
         for operator in graph.operators:
             correct(tree, operator, seen.means)
     return packed(tree, len(calibrated))
+
+
+def _is_softmax(tree: Any, operator: Any) -> bool:
+    return bool(code_of(tree, operator) == schema.BuiltinOperator.SOFTMAX)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,8 @@ class Quantize(Schedule):
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
         problems = super().problems()
+        if self.mixed_precision:
+            problems.append("Quantize trains in float32; mixed_precision is for Teach, Train and PruneChannels")
         return (
             problems if 0 <= self.frozen <= 1 else [*problems, f"Quantize takes frozen from 0 to 1, not {self.frozen}"]
         )

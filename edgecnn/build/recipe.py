@@ -49,6 +49,7 @@ class Context:
         history: the artifacts of the stages before, in order.
         workspace: a folder that outlives a killed build; it becomes the artifact when the stage ends.
         progress: where to say how far it is.
+        tensorboard: where the curves of training go, None where nobody looks; it decides nothing.
     """
 
     recipe: "Recipe"
@@ -56,6 +57,7 @@ class Context:
     history: tuple[Artifact, ...]
     workspace: Path
     progress: Progress
+    tensorboard: Path | None = None
 
     def latest(self, file: str) -> Path | None:
         """The newest file of that name that an earlier stage made, None where none did."""

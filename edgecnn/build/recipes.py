@@ -17,8 +17,8 @@ def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
     """The recipe of that name or path.
 
     Args:
-        name: None takes the default recipe, or with ``data`` the one for folders of photos, from scratch; what the
-            command line takes, see `edgecnn.build.choice`.
+        name: None takes the default recipe, or with ``data`` the one for folders of photos, from scratch; see
+            `edgecnn.build.choice` for what the command line does.
         data: class folders, IDX or TFRecord files, or a ``.npz`` file, in the place of the recipe's own data.
         quick: the short version, which proves that everything works and nothing else.
 

@@ -25,7 +25,10 @@ class Schedule:
             Juditsky 1992; as in Tarvainen and Valpola 2017, arXiv:1703.01780); 0 keeps the weights themselves.
         patience: training stops after so many epochs in a row that were no better on validation, and the weights of
             the best one are kept; 0 trains to the end, and keeps the last. The learning rate falls as it would without.
+            Let it be longer than batch norms take to settle, some 300 steps: until then validation says little.
         class_weights: an image counts by the inverse of its class's number of training images, 1 in the mean.
+        mixed_precision: compute in float16 where there is a GPU, and say so where there is none; what is kept is
+            float32. Fake quantization and pruning are trained in float32 always.
     """
 
     epochs: int
@@ -39,6 +42,7 @@ class Schedule:
     averaging: float = 0.0
     patience: int = 0
     class_weights: bool = False
+    mixed_precision: bool = False
 
     name: ClassVar[str]
 

@@ -1,14 +1,120 @@
-"""The user's own data in the place of a recipe's."""
+"""Where the images of a build come from: class folders, rendered shapes, and what a user's path leads to."""
 
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from edgecnn import shapes
 from edgecnn.build.arrays import Idx
-from edgecnn.build.data import Folder, Source
+from edgecnn.build.cache import Cache
+from edgecnn.build.data import (
+    Dataset,
+    Item,
+    Loaded,
+    Source,
+    by_split,
+    content_digest,
+    file_digests,
+    of_items,
+    read_item,
+)
 from edgecnn.build.npz import Npz
 from edgecnn.build.photographs import Photographs
+from edgecnn.build.pixels import decoded
 from edgecnn.build.published import LABELS, Published
 from edgecnn.build.tfrecord import TFRecord
+from edgecnn.images import SplitRule, class_folders
+from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder with one folder a class, or with such folders in ``train``, ``test`` and perhaps ``val``.
+
+    Any image format that OpenCV reads. Where the user gave splits, the test split is that of the folder, and what is
+    missing is taken from ``train``, whose copies of held-out images are left out.
+
+    Attributes:
+        path: the folder; the names of its folders, sorted, are the classes.
+        rule: the shares of the splits.
+    """
+
+    path: str
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        return self.rule.problems()
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`. A file that is no image is left out, and listed.
+
+        Raises:
+            DataError: no folder of class folders.
+        """
+        labels, files = class_folders(Path(self.path))
+        digests = file_digests([file.path for file in files])
+        # By content, not by name: the order decides the training, and the key knows the content alone.
+        items = sorted(
+            (
+                Item(name=str(file.path), label=file.label, digest=digest, given=file.given)
+                for file, digest in zip(files, digests, strict=True)
+            ),
+            key=lambda item: (item.label, item.digest),
+        )
+        content = [(labels[item.label], item.digest, *([item.given] if item.given else [])) for item in items]
+
+        def read(index: int) -> Pixels:
+            return read_item(items[index])
+
+        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes:
+    """Rendered pictures of shapes, and of nothing, on cluttered backgrounds; see `edgecnn.shapes`.
+
+    Attributes:
+        images_per_class: how many of each.
+        seed: decides every picture.
+        rule: the shares of the splits.
+    """
+
+    images_per_class: int
+    seed: int = 0
+    rule: SplitRule = SplitRule()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings, one sentence each."""
+        problems = self.rule.problems()
+        if self.images_per_class < 1:
+            problems.append(f"Shapes renders at least 1 image a class, not {self.images_per_class}")
+        return problems
+
+    def open(self, spec: InputSpec) -> Dataset:
+        """See `Source`."""
+        classes = len(shapes.CLASSES)
+
+        renderer = hashlib.sha256(Path(shapes.__file__).read_bytes()).hexdigest()
+        content = [renderer, self.images_per_class, self.seed]
+
+        def render(index: int) -> Pixels:
+            random = np.random.default_rng((self.seed, index))
+            return shapes.render(index % classes, random, (spec.height, spec.width))
+
+        def load(progress: Progress, cache: Cache) -> Loaded:
+            count = classes * self.images_per_class
+            pixels, _ = decoded(content, count, render, spec, note="drawing shapes", progress=progress, cache=cache)
+            items = [
+                Item(name=f"shape {index}", label=index % classes, digest=hashlib.sha256(image.tobytes()).hexdigest())
+                for index, image in enumerate(pixels)
+            ]
+            return Loaded(splits=by_split(items, pixels, self.rule))
+
+        return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
 
 
 def at(path: Path, instead_of: Source) -> Source:

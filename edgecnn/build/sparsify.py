@@ -39,6 +39,8 @@ class Sparsify(Schedule):
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
         problems = super().problems()
+        if self.mixed_precision:
+            problems.append("Sparsify trains in float32; mixed_precision is for Teach, Train and PruneChannels")
         if not 0 < self.sparsity < 1:
             problems.append(f"Sparsify takes a sparsity between 0 and 1, not {self.sparsity}")
         if self.pattern not in ("magnitude", "2:4"):

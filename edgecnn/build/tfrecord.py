@@ -17,7 +17,7 @@ _HEADER, _FOOTER = 12, 4  # length and its checksum; the record's checksum
 
 @dataclass(frozen=True, kw_only=True)
 class TFRecord:
-    """A folder of uncompressed TFRecord files: ``train*``, perhaps ``val*`` and ``test*``, all with ``.tfrecord`` inside.
+    """A folder of TFRecord files, not compressed: ``train*.tfrecord*``, perhaps ``val*.tfrecord*`` and ``test*...``.
 
     Each record is a ``tf.train.Example`` with one ``image/encoded`` (the bytes of an image file), one
     ``image/class/label`` (a whole number) and perhaps one ``image/class/text``, the name of that class; without any

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from edgecnn.build.checkpoint import History
 from edgecnn.build.keras import keras, tf
@@ -18,7 +17,7 @@ def line(epoch: int, epochs: int, history: Sequence[dict[str, float]], left: str
     return f"epoch {epoch + 1}/{epochs}{figures}{left}"
 
 
-class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+class ProgressLine(keras.callbacks.Callback):  # type: ignore[misc]
     """Says how far the training is, and how long it takes yet, from the pace of the steps since it began or went on.
 
     Args:
@@ -81,15 +80,35 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60 // 10 * 10} min"
 
 
-def write_curves(folder: Path, history: Sequence[dict[str, float]], first: int = 0) -> None:
-    """Write the figures of the epochs from ``first`` on for TensorBoard, a step an epoch, counted from 1.
+class Curves:
+    """The figures of each epoch, for TensorBoard, in a folder of the stage's own; nothing where none is asked for.
 
-    The file is what TensorFlow itself writes; TensorBoard, which TensorFlow does not bring, is needed to look only.
+    A step is an epoch, counted from 1. The file is written by TensorFlow; TensorBoard, which TensorFlow does not bring,
+    is needed for looking alone. A training that goes on writes what was before again, so that none is missing.
+
+    Args:
+        context: says where, and whether.
+        name: of the stage.
+        part: of the stage.
+        history: of the epochs before.
     """
-    scalars = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        for epoch, figures in enumerate(history[first:], first + 1):
-            for name, value in figures.items():
-                tf.summary.write(name, tf.constant(value), step=epoch, metadata=scalars)
-    writer.close()
+
+    def __init__(self, context: Context, name: str, part: int, history: History) -> None:
+        self._writer, self._written = None, 0
+        if context.tensorboard:
+            # The key tells builds of other settings apart, which TensorBoard then compares.
+            run = f"{name}-{part}-{context.workspace.stem[:8]}" if part else f"{name}-{context.workspace.stem[:8]}"
+            self._writer = tf.summary.create_file_writer(str(context.tensorboard / run))
+            self.write(history)
+
+    def write(self, history: History) -> None:
+        """Write the epochs that are not written yet."""
+        if not self._writer:
+            return
+        scalars = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"})
+        with self._writer.as_default():
+            for epoch in range(self._written, len(history)):
+                for figure, value in history[epoch].items():
+                    tf.summary.write(figure, tf.constant(value), step=epoch + 1, metadata=scalars)
+        self._writer.flush()
+        self._written = len(history)

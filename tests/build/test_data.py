@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgecnn import shapes
-from edgecnn.build.data import Dataset, Folder, Images, Shapes, split_facts
+from edgecnn.build import Folder, Shapes
+from edgecnn.build.data import Dataset, Images, split_facts
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS, SplitRule
 from edgecnn.preprocess import InputSpec
@@ -128,7 +129,7 @@ def test_what_is_no_image_is_left_out_and_listed(photos: Path, progress: Any) ->
     assert all(left_out.values())
     assert sum(len(data[split]) for split in SPLITS) == 60
     (said,) = progress.lines
-    assert "4 files are left out" in said
+    assert "4 of 64 images are left out" in said
     assert all(name in said for name in left_out)
 
 
@@ -264,3 +265,91 @@ def test_a_sample_is_spread_over_the_classes(photos: Path, progress: Any) -> Non
     assert set(images.sample(4).labels.tolist()) == {0, 1}
     assert len(images.sample(4)) == 4
     assert same(images.sample(10_000), images)
+
+
+def test_an_image_in_two_classes_is_left_out_of_both_and_listed(photos: Path, progress: Any) -> None:
+    before = opened(photos).digest
+    shutil.copy(photos / "cat" / "07.png", photos / "dog" / "again.png")
+    data = opened(photos)
+    reason = "the same image is in cat and dog"
+    assert data.load(progress).left_out == (
+        (str(photos / "cat" / "07.png"), reason),
+        (str(photos / "dog" / "again.png"), reason),
+    )
+    assert data.digest != before
+    assert sum(len(data[split]) for split in SPLITS) == 59
+    assert hashlib.sha256(image(7)).hexdigest() not in {digest for split in SPLITS for digest in data[split].digests}
+
+
+def test_what_is_no_image_may_be_in_two_classes(photos: Path, progress: Any) -> None:
+    for name in ("cat", "dog"):
+        (photos / name / "Thumbs.db").write_bytes(b"no image")
+    assert {reason for _, reason in opened(photos).load(progress).left_out} == {"not an image that OpenCV reads"}
+
+
+def test_every_bad_file_is_said_at_once_and_the_rest_is_used(photos: Path, progress: Any) -> None:
+    (photos / "cat" / "text.jpg").write_text("renamed")
+    (photos / "cat" / "empty.jpg").write_bytes(b"")
+    (photos / "dog" / "film.gif").write_bytes(b"GIF89a")
+    shutil.copy(photos / "cat" / "07.png", photos / "dog" / "again.png")
+    data = opened(photos)
+    data.load(progress)
+    (said,) = progress.lines
+    assert "5 of 64 images are left out" in said
+    assert all(f"{name} (" in said for name in ("text.jpg", "empty.jpg", "film.gif", "again.png", "07.png"))
+    assert sum(len(data[split]) for split in SPLITS) == 59
+
+
+def test_a_long_list_of_left_out_files_is_cut_on_the_screen_alone(photos: Path, progress: Any) -> None:
+    for number in range(50):
+        (photos / "cat" / f"{number}.txt").write_text(str(number))
+    assert len(opened(photos).load(progress).left_out) == 50
+    assert progress.lines[0].count("left out: ") == 20
+    assert progress.lines[0].endswith("and 30 more")
+
+
+def test_one_image_in_a_class_is_refused_with_the_number_needed(photos: Path, progress: Any) -> None:
+    for path in sorted((photos / "dog").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(DataError, match="the class dog has no") as caught:
+        opened(photos).load(progress)
+    assert "dog: 1" in str(caught.value.received)
+
+
+def test_nothing_is_written_to_the_folder(photos: Path, progress: Any) -> None:
+    """And so it may be read-only, which holds nobody back who is root: everything in it is as it was."""
+
+    def seen() -> list[tuple[str, int]]:
+        return sorted((str(path), path.stat().st_mtime_ns) for path in [photos, *photos.rglob("*")])
+
+    before = seen()
+    for path in [photos, *photos.rglob("*")]:
+        path.chmod(0o555)
+    try:
+        loaded(photos, progress)
+    finally:
+        for path in [photos, *photos.rglob("*")]:
+            path.chmod(0o755)
+    assert seen() == before
+
+
+def test_labels_with_spaces_and_any_letters_go_through(photos: Path, progress: Any) -> None:
+    (photos / "cat").rename(photos / "chat à poil")
+    (photos / "dog").rename(photos / "犬 2")
+    assert loaded(photos, progress).labels == ("chat à poil", "犬 2")
+
+
+def test_an_image_that_changes_during_the_build_ends_it(photos: Path, progress: Any) -> None:
+    data = opened(photos)
+    (photos / "cat" / "07.png").write_bytes(image(7777))
+    with pytest.raises(DataError, match="changed while the build ran") as caught:
+        data.load(progress)
+    assert "07.png" in str(caught.value.received)
+
+
+def test_a_second_build_decodes_nothing(photos: Path, progress: Any) -> None:
+    first = loaded(photos, progress)
+    progress.updates.clear()
+    second = loaded(photos, progress)
+    assert progress.updates == []
+    assert all(same(first[split], second[split]) for split in SPLITS)

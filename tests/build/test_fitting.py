@@ -1,5 +1,6 @@
 """What a training asks for, keeps and repeats, on a network of 16 px that trains in a second."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +14,22 @@ from edgecnn.build import (
     Distill,
     Flip,
     InputSpec,
+    Quantize,
     SeparableNet,
     Shapes,
     Sparsify,
     SplitRule,
     Train,
-    balance,
     fake_quantization,
     feed,
     fitting,
     losses,
+    mixed,
     models,
+    training_log,
 )
 from edgecnn.build.data import Images
-from edgecnn.build.keras import keras
+from edgecnn.build.keras import keras, tf
 from edgecnn.build.recipe import Artifact, Context
 from edgecnn.build.schedule import Schedule
 from tests.build.tiny_recipe import recipe as tiny
@@ -194,13 +197,14 @@ def all_of(images: Images) -> tuple[Any, Any]:
     return SPEC.dequantize(images.pixels[:]), images.labels[:, np.newaxis].astype(np.float32)
 
 
-def test_patience_keeps_the_best_epoch(context: Context) -> None:
+def test_patience_keeps_the_best_epoch(context: Context, progress: Any) -> None:
     """With a learning rate that no network survives, the first epochs are the best there are."""
     schedule = Train(epochs=8, batch_size=16, learning_rate=0.9, patience=2)
     model, history = trained(context, schedule)
     assert len(history) < 8
     best = schedule.best(history)
     assert len(history) - 1 - best == 2
+    assert progress.lines[-1].startswith(f"train: epoch {best + 1} is kept, 0.")
     assert history[best]["val_accuracy"] == max(each["val_accuracy"] for each in history)
     measured = model.evaluate(*all_of(context.data["validation"]), verbose=0)
     np.testing.assert_allclose(measured, [history[best]["val_loss"], history[best]["val_accuracy"]], rtol=1e-4)
@@ -240,31 +244,12 @@ def test_mistakes_are_said() -> None:
     assert "patience" in Train(epochs=1, patience=-1).problems()[0]
 
 
-def test_classes_count_alike_however_many_images_they_have() -> None:
-    labels = np.array([0] * 6 + [1] * 2 + [2] * 4)
-    weights = balance.class_weights(labels, 3)
-    np.testing.assert_allclose(weights, [12 / 18, 12 / 6, 12 / 12])
-    assert weights[labels].mean() == pytest.approx(1)
-    np.testing.assert_allclose(np.bincount(labels, weights=weights[labels]), 4)
-
-
 def test_the_loss_of_an_image_counts_by_its_class(context: Context) -> None:
     only = np.array([9.0] + [0.0] * 8, np.float32)
     weighed = feed.batches(context.data["train"], context, (0, 0), 16, class_weights=only)
     for _, target, weights in weighed:
         np.testing.assert_array_equal(weights, only[target.numpy()[:, 0].astype(int)])
     assert len(next(iter(feed.batches(context.data["train"], context, (0, 0), 16)))) == 2
-
-
-@pytest.mark.parametrize(("counts", "said"), [((30, 10), False), ((31, 10), True)])
-def test_an_imbalance_is_said_from_3_to_1_on(counts: tuple[int, int], said: bool) -> None:
-    labels = np.repeat([0, 1], counts)
-    line = balance.imbalance(labels, ("cat", "dog"))
-    assert (line is not None) is said
-    if line:
-        assert "cat there are 31" in line
-        assert "dog 10" in line
-        assert "class_weights=True" in line
 
 
 def test_averages_of_a_quantization_aware_network_keep_its_ranges_true(context: Context) -> None:
@@ -289,3 +274,96 @@ def test_zeros_of_pruning_are_zeros_of_the_averages(context: Context) -> None:
     sparse = Sparsify(sparsity=0.75, epochs=4, batch_size=16, averaging=0.99, patience=1).run(before, at)
     assert sparse.metrics["sparsity"] == pytest.approx(0.75, abs=0.02)
     assert len(sparse.metrics["history"]) == 4
+
+
+def test_the_time_left_is_said_once_it_is_known(context: Context, progress: Any) -> None:
+    trained(context, Train(epochs=5, batch_size=16))
+    notes = [note for _, _, note in progress.updates]
+    assert len(notes) > 20
+    assert not any("left" in note for note in notes[:10])
+    assert all(re.fullmatch(r"epoch \d/5, 0\.\d+ on train, 0\.\d+ on validation, \d+ \w+ left", n) for n in notes[11:])
+    assert "left" in progress.lines[-2]
+    assert re.fullmatch(r"train: epoch 5/5, 0\.\d+ on train, 0\.\d+ on validation", progress.lines[-1])
+
+
+def test_with_patience_the_time_left_is_the_most_it_can_be(context: Context, progress: Any) -> None:
+    trained(context, Train(epochs=5, batch_size=16, patience=9))
+    assert "at most" in progress.updates[-1][2]
+
+
+def test_the_pace_is_that_of_the_steps_of_this_run() -> None:
+    """What was done before a kill took no time of ours."""
+    pace = training_log.Pace()
+    pace.step(1_000_000)
+    assert pace.seconds(10) is None
+    pace.step(1_000_009)
+    assert pace.seconds(10) is None
+    pace.step(1_000_010)
+    assert pace.seconds(0) == 0
+    assert pace.seconds(10) is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(1, "5 s"), (42, "40 s"), (57, "1 min"), (250, "4 min"), (3599, "1 h 0 min"), (5000, "1 h 20 min")],
+)
+def test_a_duration_is_as_fine_as_it_is_known(seconds: float, said: str) -> None:
+    assert training_log.duration(seconds) == said
+
+
+def test_the_curves_are_whole_after_a_kill(context: Context, tmp_path: Path) -> None:
+    watched = replace(context, tensorboard=tmp_path / "curves")
+    with pytest.raises(Killed):
+        trained(context, Train(epochs=3), callbacks=[KillAfter(1)])  # it was not watched from the beginning
+    _, history = trained(watched, Train(epochs=3))
+    (run,) = (tmp_path / "curves").iterdir()
+    assert run.name.startswith("train-")
+    found = {}
+    for file in run.iterdir():
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    expected = {(epoch, name): value for epoch, each in enumerate(history, 1) for name, value in each.items()}
+    assert found == pytest.approx(expected)
+
+
+def test_without_a_gpu_mixed_precision_is_said_and_not_done(context: Context, progress: Any) -> None:
+    if mixed.available():
+        pytest.skip("there is a GPU")
+    plain, _ = trained(context, Train(epochs=1))
+    elsewhere = replace(context, workspace=context.workspace / "mixed")
+    elsewhere.workspace.mkdir()
+    model, _ = trained(elsewhere, Train(epochs=1, mixed_precision=True))
+    assert same(model.get_weights(), plain.get_weights())
+    assert any("needs a GPU" in line and "float32" in line for line in progress.lines)
+
+
+def test_in_mixed_precision_it_learns_goes_on_and_leaves_float32(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A processor computes in float16, too, if slowly: all but the speed can be tested without a GPU."""
+    monkeypatch.setattr(mixed, "available", lambda: True)
+    schedule = Train(epochs=3, batch_size=16, mixed_precision=True, averaging=0.9)
+    model, history = trained(context, schedule)
+    assert {str(each.dtype) for each in model.get_weights()} == {"float32"}
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    halved = mixed.halved(model)
+    assert halved.get_layer("stem").compute_dtype == "float16"
+    assert halved(context.recipe.input.dequantize(context.data["test"].pixels)).dtype == tf.float32
+    model.compile(loss=losses.loss(schedule))
+    measured = model.evaluate(*all_of(context.data["validation"]), verbose=0)
+    assert measured == pytest.approx(history[-1]["val_loss"], rel=0.02)
+    elsewhere = replace(context, workspace=context.workspace / "killed")
+    elsewhere.workspace.mkdir()
+    with pytest.raises(Killed):
+        trained(elsewhere, schedule, callbacks=[KillAfter(1)])
+    again, its_history = trained(elsewhere, schedule)
+    assert its_history == history
+    assert same(again.get_weights(), model.get_weights())
+
+
+@pytest.mark.parametrize("stage", [Sparsify, Quantize])
+def test_where_it_would_hurt_mixed_precision_is_a_mistake(stage: Any) -> None:
+    settings = {"sparsity": 0.5} if stage is Sparsify else {}
+    assert "float32" in stage(epochs=1, mixed_precision=True, **settings).problems()[0]

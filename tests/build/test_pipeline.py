@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edgecnn import Bundle
@@ -77,7 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]
 
 def test_a_build_leaves_one_bundle_and_its_report(finished: tuple[Path, Path, str]) -> None:
     out, _, stdout = finished
-    assert sorted(path.name for path in out.iterdir()) == ["report.json", "tiny.tflite"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.json", "samples.png", "tiny.tflite"]
     assert json.loads(stdout) == json.loads((out / "report.json").read_text())
 
 
@@ -86,7 +87,7 @@ def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None
     report = json.loads(stdout)
     data = (out / "tiny.tflite").read_bytes()
     assert set(report) >= {
-        "schema", "recipe", "model", "float", "ptq", "int8", "data", "gates", "stages", "host", "versions",
+        "schema", "recipe", "model", "samples", "float", "ptq", "int8", "data", "gates", "stages", "host", "versions",
     }  # fmt: skip
     assert report["model"]["path"] == str((out / "tiny.tflite").resolve())
     assert report["model"]["size_bytes"] == len(data)
@@ -102,6 +103,12 @@ def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None
     assert [stage["name"] for stage in report["stages"]] == STAGES
     assert not any(stage["cached"] for stage in report["stages"])
     assert report["gates"][0].keys() == {"name", "limit", "value", "passed"}
+
+
+def test_the_page_of_samples_is_where_the_report_says(finished: tuple[Path, Path, str]) -> None:
+    page = cv2.imread(json.loads(finished[2])["samples"])
+    assert page is not None
+    assert page.shape[1] > page.shape[0] / 2 > 100
 
 
 def test_the_zeros_of_pruning_are_zeros_of_the_file(finished: tuple[Path, Path, str]) -> None:
@@ -131,7 +138,8 @@ def test_a_finished_build_is_not_run_again_and_loads_no_tensorflow(
     again = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert again.stderr.endswith("tensorflow: False")
     assert all(stage["cached"] for stage in json.loads(again.stdout)["stages"])
-    assert (tmp_path / "tiny.tflite").read_bytes() == (out / "tiny.tflite").read_bytes()
+    for name in ("tiny.tflite", "samples.png"):
+        assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
 def test_a_changed_stage_runs_again_and_those_before_it_do_not(
@@ -160,7 +168,7 @@ def assert_resumes(finished: tuple[Path, Path, str], folder: Path, ends: list[Ca
     last = build(folder / "out", folder / "cache")
     assert last.code == 0, "\n".join(last.lines)
     assert (folder / "out" / "tiny.tflite").read_bytes() == (finished[0] / "tiny.tflite").read_bytes()
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["report.json", "tiny.tflite"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["report.json", "samples.png", "tiny.tflite"]
     assert max(epochs_in(lines + last.lines).values()) == 1
 
 

@@ -51,8 +51,8 @@ def network():
     return model, random.integers(0, 256, (24, *SPEC.shape), np.uint8)
 
 
-def _logits(file, images):
-    """What stands before the softmax, dequantized."""
+def _before_softmax(file):
+    """The file, ready to run, and the tensor that its softmax takes."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=file, experimental_preserve_all_tensors=True, num_threads=1)
@@ -61,7 +61,12 @@ def _logits(file, images):
     tree = schema.ModelT.InitFromPackedBuf(file)
     graph = tree.subgraphs[0]
     softmax = next(op for op in graph.operators if _kind(tree, op) == schema.BuiltinOperator.SOFTMAX)
-    detail = names[graph.tensors[softmax.inputs[0]].name.decode()]
+    return runner, names[graph.tensors[softmax.inputs[0]].name.decode()]
+
+
+def _logits(file, images):
+    """What stands before the softmax, dequantized."""
+    runner, detail = _before_softmax(file)
     found = []
     for image in images:
         runner.set_tensor(runner.get_input_details()[0]["index"], image[np.newaxis])
@@ -86,6 +91,8 @@ def test_the_file_comes_nearer_to_the_float_network_and_takes_no_more(network):
     errors = [_logits(file, images) - truth for file in (plain, better)]
     assert np.abs(errors[1].mean(axis=0)).mean() < 0.7 * np.abs(errors[0].mean(axis=0)).mean()
     assert (errors[1] ** 2).mean() < (errors[0] ** 2).mean()
+    scales = [_before_softmax(file)[1]["quantization"] for file in (plain, better)]
+    assert scales[0] == scales[1], "the largest logits are the answer: their range stays whole"
     trees = [schema.ModelT.InitFromPackedBuf(file) for file in (plain, better)]
     kinds = [[_kind(tree, operator) for operator in tree.subgraphs[0].operators] for tree in trees]
     assert kinds[0] == kinds[1]

@@ -9,7 +9,7 @@ import pytest
 from edgecnn.build import Folder, pipeline, recipes
 from edgecnn.build.schedule import Schedule
 from edgecnn.errors import EdgecnnError, UsageError
-from tests.build.test_published import write_idx
+from tests.build.test_arrays import write_idx
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 WHOLE = (PIPELINES / "shapes.py").read_text()

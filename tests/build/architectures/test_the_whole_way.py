@@ -38,10 +38,9 @@ from edgecnn.build import (
 )
 from edgecnn.build.cache import Cache
 from edgecnn.build.channels import Channels
-from edgecnn.build.data import Dataset, Loaded, content_digest, split_images
+from edgecnn.build.data import Dataset, Item, of_items
 from edgecnn.build.keras import keras
 from edgecnn.preprocess import Pixels
-from edgecnn.progress import Progress
 from tests.build.architectures.test_architectures import label
 
 SPEC = InputSpec(height=48, width=48)
@@ -83,14 +82,14 @@ class Gratings:
         labels = tuple(f"{degrees:03}" for degrees in range(0, 180, 180 // CLASSES))
         truth = [index for index in range(len(labels)) for _ in range(self.images_per_class)]
 
-        def load(progress: Progress) -> Loaded:
-            random = np.random.default_rng(0)
-            images = [self._drawn(np.pi * index / len(labels), spec, random) for index in truth]
-            digests = [sha256(image.tobytes()).hexdigest() for image in images]
-            return Loaded(splits=split_images(images, truth, digests, self.rule, spec))
-
-        digest = content_digest(self.rule, self.images_per_class)
-        return Dataset(labels=labels, digest=digest, rule=self.rule, _load=load)
+        random = np.random.default_rng(0)
+        images = [self._drawn(np.pi * index / len(labels), spec, random) for index in truth]
+        items = [
+            Item(name="", label=index, digest=sha256(image.tobytes()).hexdigest())
+            for index, image in zip(truth, images, strict=True)
+        ]
+        content = self.images_per_class
+        return of_items(labels, items, lambda index: images[index], content=content, rule=self.rule, spec=spec)
 
     def _drawn(self, angle: float, spec: InputSpec, random: np.random.Generator) -> Pixels:
         y, x = np.mgrid[: spec.height, : spec.width]

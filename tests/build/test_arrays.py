@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.build import Folder, Idx, Published, Shapes, published
+from edgecnn.build import Folder, Idx, Published, Shapes, published, sources
 from edgecnn.errors import DataError
 from edgecnn.images import SplitRule
 
@@ -50,7 +50,7 @@ def test_idx_files_keep_their_test_split_and_give_the_others(tmp_path: Path, pro
     assert len(loaded["test"]) == 40
     assert sum(len(loaded[split]) for split in ("train", "validation", "calibration")) == 199  # one is a copy
     assert min(len(loaded[split]) for split in ("validation", "calibration")) > 5
-    assert any("1 training images are left out" in line for line in progress.lines)
+    assert any("train image 0 (a copy of it is in test)" in line for line in progress.lines)
     grey = testing[3].astype(np.uint8)
     assert np.array_equal(loaded["test"].pixels[3], SPEC.apply(np.stack([grey] * 3, axis=-1)))
     assert loaded["test"].labels[3] == 3
@@ -94,11 +94,11 @@ def test_labels_beyond_the_names_are_refused(tmp_path: Path) -> None:
 def test_a_folder_of_the_user_takes_the_place_of_what_would_be_downloaded(tmp_path: Path) -> None:
     write(tmp_path / "idx")
     fashion = Published(name="fashion_mnist", rule=RULE)
-    assert published.at(tmp_path / "idx", fashion) == Idx(
+    assert sources.at(tmp_path / "idx", fashion) == Idx(
         path=str(tmp_path / "idx"), labels=published.LABELS["fashion_mnist"], rule=RULE
     )
-    assert published.at(tmp_path / "idx", Shapes(images_per_class=1)).labels == ()  # type: ignore[attr-defined]
-    assert published.at(tmp_path / "photos", fashion) == Folder(path=str(tmp_path / "photos"), rule=RULE)
+    assert sources.at(tmp_path / "idx", Shapes(images_per_class=1)).labels == ()  # type: ignore[attr-defined]
+    assert sources.at(tmp_path / "photos", fashion) == Folder(path=str(tmp_path / "photos"), rule=RULE)
 
 
 def test_a_data_set_that_keras_has_downloaded_is_read_from_where_keras_keeps_it(
