@@ -130,7 +130,7 @@ def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_may_stay(
     assert len(made.metrics["history"]) == 3
     assert made.metrics["start"]["layers_taken"] == len(was)
     assert made.metrics["start"]["layers_fresh"] == []
-    assert set(made.files) == {"model.json", "weights.npz", "float.tflite", "ptq.tflite"}
+    assert {"model.json", "weights.npz", "float.tflite", "ptq.tflite"} <= set(made.files)
 
 
 def test_earlier_blocks_learn_slower(trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
