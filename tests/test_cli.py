@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from edgecnn import Bundle
 from edgecnn.cli import main
 from edgecnn.shapes import CLASSES, render
+from tests.build.test_choice import photos
 
 MODEL = "model.tflite"
 
@@ -78,6 +79,23 @@ def test_bare_build_asks_for_the_default_recipe(monkeypatch: pytest.MonkeyPatch)
 def test_build_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     call = called(monkeypatch, "edgecnn.build.recipes.find", "build", "mine.py", "--data", "photos", "--quick")
     assert call == (("mine.py",), {"data": Path("photos"), "quick": True})
+
+
+@pytest.mark.parametrize(
+    ("options", "recipe"),
+    [
+        ([], "transfer"),
+        (["--max-drop", "1%"], "transfer"),
+        (["--max-size", "90kB"], "photos"),
+        (["--model", "x"], None),
+    ],
+)
+def test_photos_get_the_recipe_that_fits_unless_a_network_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str], recipe: str | None
+) -> None:
+    data = str(photos(tmp_path))
+    positional, _ = called(monkeypatch, "edgecnn.build.recipes.find", "build", "--data", data, *options)
+    assert positional == (recipe,)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,9 @@ class FineTune(Schedule):
     of Howard and Ruder 2018, arXiv:1801.06146).
 
     A block is the layers whose names are the same up to the first underscore. Layers without weights in ``start`` learn
-    at the full rate in every phase. Batch norms keep the statistics of ``start``, and their scales: a batch of few
-    photos has worse ones than a million images gave.
+    at the full rate in every phase. Batch norms keep the statistics of ``start`` as long as nothing before them is
+    trained; then they learn those of the new images, at the new size, which a network that was trained on others, and
+    larger ones, does not have.
 
     Attributes:
         start: where the weights come from.
@@ -32,7 +33,8 @@ class FineTune(Schedule):
         learning_rate: of the last block in the second and the third phase, at its highest.
         head_learning_rate: of the first phase.
         decay: the factor from the learning rate of a block to that of the one before it.
-        batch_norms: train them, too, and their statistics, from the second phase on: for many images.
+        batch_norms: train them, and their statistics, with the blocks that they are in; where not, they stay as they
+            are in ``start`` in all phases, for photos that are fewer than make a batch or two.
     """
 
     start: Start
@@ -41,8 +43,9 @@ class FineTune(Schedule):
     last_blocks: int = 4
     learning_rate: float = 1e-3
     head_learning_rate: float = 3e-3
+    warm_up: float = 0.1
     decay: float = 0.9
-    batch_norms: bool = False
+    batch_norms: bool = True
 
     name: ClassVar[str] = "fine-tune"
     takes: ClassVar[tuple[Kind | None, ...]] = (None, "teacher")
@@ -98,7 +101,8 @@ class FineTune(Schedule):
         context.progress.say(f"{self.name}: {_told(given)}")
         history, phases = [], self.phases(len(blocks))
         for part, phase in enumerate(phases):
-            context.progress.say(f"{self.name}: {phase.what} for {counted(phase.schedule.epochs, 'epoch')} and more")
+            epochs = phase.schedule.epochs_for(len(context.data["train"]))
+            context.progress.say(f"{self.name}: {phase.what} for {counted(epochs, 'epoch')}")
             rates = self._rates(model, blocks, given, phase)
             history += fitting.fit(model, context, phase.schedule, part=part, rates=rates)
         return Artifact(
@@ -119,16 +123,13 @@ class FineTune(Schedule):
         """The factor of each layer's learning rate in a phase."""
         from edgecnn.build.keras import keras
 
-        norms = {layer.name for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
-        held = norms if phase.blocks == 1 or not self.batch_norms else set()
-
-        def rate(layer: str) -> float:
-            depth = len(blocks) - 1 - blocks.index(block_of(layer)) if block_of(layer) in blocks else 0
-            if layer in given.fresh:
-                return 1.0
-            return 0.0 if layer in held or depth >= phase.blocks else self.decay**depth
-
-        return rate
+        rates = {}
+        for layer in model.layers:
+            is_norm = isinstance(layer, keras.layers.BatchNormalization)
+            depth = blocks[::-1].index(block_of(layer.name)) if layer.weights else 0
+            held = depth >= phase.blocks or (is_norm and (phase.blocks == 1 or not self.batch_norms))
+            rates[layer.name] = 1.0 if layer.name in given.fresh else 0.0 if held else self.decay**depth
+        return rates.__getitem__
 
 
 @dataclass(frozen=True)

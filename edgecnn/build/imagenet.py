@@ -51,7 +51,8 @@ class Packaged:
 
     def digest(self) -> str:
         """See `edgecnn.build.start.Start`."""
-        return hashlib.sha256(self._read()).hexdigest()
+        self._read()
+        return self.sha256
 
     def arrays(self) -> Arrays:
         """See `edgecnn.build.start.Start`."""

