@@ -40,8 +40,8 @@ class FewArrows(Shapes):
     def open(self, spec: InputSpec) -> Dataset:
         whole = super().open(spec)
 
-        def load(progress: Any) -> Loaded:
-            splits = dict(whole.load(progress).splits)
+        def load(progress: Any, cache: Any) -> Loaded:
+            splits = dict(whole.load(progress, cache).splits)
             train = splits["train"]
             kept = np.sort(np.concatenate([np.flatnonzero(train.labels == 0)[:3], np.flatnonzero(train.labels)]))
             digests = tuple(train.digests[index] for index in kept)

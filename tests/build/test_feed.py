@@ -48,6 +48,6 @@ def test_validation_is_neither_changed_nor_mixed(context: Context) -> None:
     images = context.data["validation"]
     found = list(feed.in_order(images, context.recipe.input, 16))
     pixels = np.concatenate([batch for batch, _ in found])
-    assert np.array_equal(pixels, context.recipe.input.dequantize(images.pixels))
+    assert np.array_equal(pixels, context.recipe.input.dequantize(images.pixels[:]))
     assert np.array_equal(np.concatenate([target for _, target in found])[:, 0], images.labels)
-    assert np.array_equal(feed.pixels_of(pixels), images.pixels)
+    assert np.array_equal(feed.pixels_of(pixels), images.pixels[:])
