@@ -26,7 +26,7 @@ class Candidate:
     """A file that might ship.
 
     Attributes:
-        method: ``ptq``, ``qat``, or ``mixed`` where some layers stay in float.
+        method: ``ptq``, ``ptq-refined`` (other ranges, biases), ``qat``, or ``mixed`` where some layers stay in float.
         file: the flatbuffer.
         model: the Keras model that it was converted from.
         val_accuracy: of the file, on the validation split; None where that has no labels.
@@ -54,9 +54,10 @@ class Convert:
     All files are measured on the validation split, and the best one ships.
 
     Attributes:
-        ranges: of post-training quantization: ``minmax``, what calibration saw, or ``mse``, those of the least error.
-        correct_biases: of post-training quantization: make up for what rounding the kernels adds in the mean; for both
-            see `edgecnn.build.post_training.refined`.
+        ranges: of a second post-training quantization: ``minmax``, what calibration saw, or ``mse``, those of the
+            least error.
+        correct_biases: of that one, too: make up for what rounding the kernels adds in the mean; for both see
+            `edgecnn.build.post_training.refined`.
         float_layers: where the gate ``drop`` of the recipe is missed on the validation split, up to so many of the
             most sensitive layers that have a kernel stay in float.
     """
@@ -68,7 +69,7 @@ class Convert:
     name: ClassVar[str] = "convert"
     takes: ClassVar[tuple[Kind | None, ...]] = ("keras", "qat")
     makes: ClassVar[Kind] = "tflite"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -111,11 +112,18 @@ class Convert:
         return Artifact(kind=self.makes, files=files, metrics={**best.as_json(), **facts})
 
     def _candidates(self, model: Any, context: Context) -> list[Candidate]:
+        """What can be made without training comes first, of that the better idea; of equal ones it ships."""
         from edgecnn.build import converter, fake_quantization, models
 
         spec, calibration = context.recipe.input, context.data["calibration"].pixels
-        file = converter.ptq_file(model, spec, calibration, ranges=self.ranges, correct_biases=self.correct_biases)
-        found = [_measured("ptq", file, model, context)]
+        found = []
+        if refined := self.ranges != "minmax" or self.correct_biases:
+            better = converter.ptq_file(
+                model, spec, calibration, ranges=self.ranges, correct_biases=self.correct_biases
+            )
+            found.append(_measured("ptq-refined", better, model, context))
+        if not refined or len(context.data["validation"]):  # without labels nothing could prefer it
+            found.append(_measured("ptq", converter.ptq_file(model, spec, calibration), model, context))
         if weights := context.latest(QAT_WEIGHTS):
             aware = fake_quantization.of(model, spec)
             models.load_weights(aware, weights)
