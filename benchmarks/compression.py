@@ -87,7 +87,7 @@ class AiEdgeQuantizer:
         file = context.latest(FLOAT_FILE)
         assert file
         signature = Interpreter(str(file)).get_signature_runner()
-        images = context.recipe.input.dequantize(context.data["calibration"].pixels)
+        images = context.recipe.input.dequantize(context.data["calibration"].pixels[:])
         (argument,) = signature.get_input_details()
         data = {"serving_default": [{argument: image[np.newaxis]} for image in images]}
         maker = quantizer.Quantizer(str(file), recipe.static_wi8_ai8())

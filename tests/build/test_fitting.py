@@ -350,7 +350,7 @@ def test_in_mixed_precision_it_learns_goes_on_and_leaves_float32(
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     halved = mixed.halved(model)
     assert halved.get_layer("stem").compute_dtype == "float16"
-    assert halved(context.recipe.input.dequantize(context.data["test"].pixels)).dtype == tf.float32
+    assert halved(context.recipe.input.dequantize(context.data["test"].pixels[:])).dtype == tf.float32
     model.compile(loss=losses.loss(schedule))
     measured = model.evaluate(*all_of(context.data["validation"]), verbose=0)
     assert measured == pytest.approx(history[-1]["val_loss"], rel=0.02)
