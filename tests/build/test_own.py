@@ -510,7 +510,9 @@ def test_from_a_file_to_a_bundle(
     images = data["test"]
     with Classifier(bundle) as classifier:
         accuracy = evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True)).accuracy
-    expected = (model.predict(seen(images.pixels[:].astype(np.float32)), verbose=0).argmax(axis=1) == images.labels).mean()
+    expected = (
+        model.predict(seen(images.pixels[:].astype(np.float32)), verbose=0).argmax(axis=1) == images.labels
+    ).mean()
     assert expected > 0.9
     assert accuracy == pytest.approx(expected, abs=2 / len(images))
     assert report["float"]["accuracy"] == pytest.approx(expected, abs=1 / len(images))
