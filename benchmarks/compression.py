@@ -1,17 +1,16 @@
 """Compression beside its peers, in one run: bytes, download, latency and accuracy of files that this script trains.
 
     pip install '.[build,benchmarks]'
-    python benchmarks/compression.py RECIPE DATA OUT       RECIPE: cifar10, or another that prunes; DATA: its --data
+    python benchmarks/compression.py RECIPE DATA OUT [WORD...]     RECIPE: cifar10, or one that prunes; DATA: its --data
 
 The reference is ResNet8 as MLPerf Tiny has it, trained as the recipe trains its own network; the peers start from it.
 Every training is a stage in the user's cache: a run that was stopped goes on, and a second one only measures. Accuracy
 is that of the `.tflite`, through `Classifier`, on the test split; latencies are of one interleaved run, one thread.
-OUT gets ``NAME.json``, ``NAME.md`` and ``NAME.png``.
+OUT gets ``NAME.json``, ``NAME.md`` and ``NAME.png``. With words, only files whose names have one, and the reference.
 """
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +33,7 @@ from edgecnn.latency import host_facts
 from edgecnn.progress import Progress
 
 RUNS = 2000
-TIMES = 10  # how much smaller than float a network is at least
+REFERENCE = "TFLite's own PTQ"
 PEER_FILE = "peer.tflite"
 
 
@@ -118,49 +117,58 @@ class Row:
     context: Context
 
 
-def rows(recipe: Recipe, progress: Progress, cache: Cache) -> Iterator[Row]:
-    """Every file, trained where it is not there yet."""
-    data = recipe.data.open(recipe.input)
-    data.load(progress)
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A file to make."""
 
-    def follow(stages: tuple[Stage, ...], base: Recipe = recipe) -> Context:
-        followed = replace(base, stages=stages)
-        history, _ = pipeline.follow(followed, progress=progress, cache=cache)
-        return Context(recipe=followed, data=data, history=history, workspace=cache.root, progress=progress)
+    name: str
+    kind: str
+    file: str
+    recipe: Recipe
 
-    def of(context: Context, name: str, file: str, kind: str) -> Row:
-        path = context.latest(file)
-        assert path
-        return Row(name=name, kind=kind, file=path, context=context)
 
+def plans(recipe: Recipe) -> list[Plan]:
+    """Every file; those that begin alike share their trainings."""
     train = recipe.stages[0]
     prune = next(stage for stage in recipe.stages if isinstance(stage, PruneChannels))
     learn = next(stage for stage in recipe.stages if isinstance(stage, Quantize))
     small = replace(recipe, name="resnet8", architecture=ResNet8())
     like: dict[str, Any] = {"batch_size": learn.batch_size}
-
-    whole = follow(recipe.stages[:-1])
-    trained = replace(whole, history=whole.history[:1])
-    pruned = replace(whole, history=whole.history[:2])
-    yield of(trained, "ours: its network, float", FLOAT_FILE, "float")
-    yield of(trained, "ours: its network, PTQ", PTQ_FILE, "PTQ")
-    yield of(pruned, "ours: pruned, PTQ", PTQ_FILE, "edgecnn")
-    yield of(whole, f"ours: ships ({whole.history[-1].metrics['method'].upper()})", INT8_FILE, "edgecnn")
-    yield of(follow((train,), small), "ResNet8, float", FLOAT_FILE, "float")
-    yield of(follow((train,), small), "ResNet8, TFLite's own PTQ", PTQ_FILE, "PTQ")
-    yield of(follow((train, AiEdgeQuantizer()), small), "ResNet8, ai-edge-quantizer", PEER_FILE, "peer")
-    yield of(follow((train, TfmotQat(**like, epochs=learn.epochs)), small), "ResNet8, tfmot QAT", PEER_FILE, "peer")
-    size = of(trained, "", FLOAT_FILE, "").file.stat().st_size // TIMES
-    if prune.size_bytes and prune.size_bytes < size:
-        tenth = replace(prune, macs=None, size_bytes=size)
-        yield of(follow((train, tenth)), f"ours: pruned to 1/{TIMES} of its float file, PTQ", PTQ_FILE, "edgecnn")
     other = None if prune.distill else Distill(temperature=4.0, weight=0.9)
-    name = f"ours: pruned{' and distilled' if other else ', not distilled'}, PTQ"
-    yield of(follow((train, replace(prune, distill=other))), name, PTQ_FILE, "edgecnn")
-    sparse = TfmotQat(**like, epochs=learn.epochs // 2, sparsity=0.5)
-    yield of(follow((train, sparse), small), "ResNet8, tfmot 50 % sparse, PQAT", PEER_FILE, "peer")
-    two_of_four = Sparsify(sparsity=0.5, pattern="2:4", **like, epochs=learn.epochs // 2)
-    yield of(follow((train, two_of_four), small), "ResNet8, 2:4 sparse, PTQ", PTQ_FILE, "edgecnn")
+    others = f"ours: pruned{' and distilled' if other else ', not distilled'}, PTQ"
+    half = {**like, "epochs": learn.epochs // 2, "sparsity": 0.5}
+
+    def ours(name: str, file: str, *stages: Stage, kind: str = "edgecnn") -> Plan:
+        return Plan(name=name, kind=kind, file=file, recipe=replace(recipe, stages=stages))
+
+    def peer(name: str, file: str, *stages: Stage, kind: str = "peer") -> Plan:
+        return Plan(name=f"ResNet8, {name}", kind=kind, file=file, recipe=replace(small, stages=(train, *stages)))
+
+    return [
+        ours("ours: its network, float", FLOAT_FILE, train, kind="float"),
+        ours("ours: its network, PTQ", PTQ_FILE, train, kind="PTQ"),
+        ours("ours: pruned, PTQ", PTQ_FILE, *recipe.stages[:2]),
+        ours("ours: ships", INT8_FILE, *recipe.stages[:-1]),
+        peer("float", FLOAT_FILE, kind="float"),
+        peer(REFERENCE, PTQ_FILE, kind="PTQ"),
+        peer("ai-edge-quantizer", PEER_FILE, AiEdgeQuantizer()),
+        peer("tfmot QAT", PEER_FILE, TfmotQat(**like, epochs=learn.epochs)),
+        ours(others, PTQ_FILE, train, replace(prune, distill=other)),
+        peer("tfmot 50 % sparse, PQAT", PEER_FILE, TfmotQat(**half)),
+        peer("2:4 sparse, PTQ", PTQ_FILE, Sparsify(**half, pattern="2:4"), kind="edgecnn"),
+    ]
+
+
+def made(plan: Plan, progress: Progress, cache: Cache) -> Row:
+    """The file, trained where it is not there yet."""
+    recipe = plan.recipe
+    data = recipe.data.open(recipe.input)
+    history, _ = pipeline.follow(recipe, progress=progress, cache=cache)
+    data.load(progress, cache)
+    context = Context(recipe=recipe, data=data, history=history, workspace=cache.root, progress=progress)
+    path = context.latest(plan.file)
+    assert path
+    return Row(name=plan.name, kind=plan.kind, file=path, context=context)
 
 
 def measured(found: list[Row]) -> list[dict[str, Any]]:
@@ -186,7 +194,7 @@ def measured(found: list[Row]) -> list[dict[str, Any]]:
 
 def table(figures: list[dict[str, Any]]) -> str:
     """In Markdown; latency also against the reference in int8."""
-    reference = next(row for row in figures if row["name"] == "ResNet8, TFLite's own PTQ")
+    reference = next(row for row in figures if row["name"] == f"ResNet8, {REFERENCE}")
     lines = ["| file | accuracy | bytes | gzip | p50 ms | times the reference's |", "|---|---|---|---|---|---|"]
     for row in sorted(figures, key=lambda each: -each["size_bytes"]):
         ratio = row["p50_ms"] / reference["p50_ms"]
@@ -220,11 +228,12 @@ def plot(figures: list[dict[str, Any]], title: str, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main(name: str, data: str, out: str) -> None:
+def main(name: str, data: str, out: str, *words: str) -> None:
     """Train what is missing, measure everything, write the three files."""
     recipe = recipes.find(name, data=Path(data), quick=False)
+    wanted = [each for each in plans(recipe) if not words or any(word in each.name for word in (*words, REFERENCE))]
     with console.progress() as progress:
-        figures = measured(list(rows(recipe, progress, Cache())))
+        figures = measured([made(each, progress, Cache()) for each in wanted])
     host = host_facts()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
