@@ -16,6 +16,7 @@ from typing import Any
 from edgecnn.build import balance, feed, losses, mixed, models, training_log
 from edgecnn.build.checkpoint import Checkpoint, History
 from edgecnn.build.keras import keras
+from edgecnn.build.narrow_strides import sound
 from edgecnn.build.optimizer import Rates, optimizer
 from edgecnn.build.recipe import Context
 from edgecnn.build.schedule import Schedule
@@ -54,7 +55,7 @@ def fit(
         weights the model has.
     """
     network = mixed.of(model, schedule, context)
-    with _held(network, rates):
+    with _held(network, rates), sound(network):
         steps, epochs = _length(context, schedule)
         trainer = mixed.scaled(optimizer(network, schedule, steps * epochs, rates), network)
         _compile(network, schedule, trainer)

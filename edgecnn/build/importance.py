@@ -10,6 +10,7 @@ from edgecnn.build import feed
 from edgecnn.build.channels import Alive, Channels, Group
 from edgecnn.build.data import Images
 from edgecnn.build.keras import keras, tf
+from edgecnn.build.narrow_strides import sound
 from edgecnn.preprocess import InputSpec
 
 Scores = NDArray[np.float64]
@@ -42,12 +43,13 @@ def importance(model: Any, channels: Channels, images: Images, spec: InputSpec, 
             loss = loss_of(labels, model(batch, training=False))
         return tape.gradient(loss, variables)
 
-    # An even number, for what `Schedule.batch_size` says.
-    for batch, labels in feed.in_order(images.sample(len(images) // 2 * 2), spec, 128):
-        slopes = iter(gradients(batch, labels))
-        for name, weights in gates.items():
-            change = sum(_by_channel(weight * next(slopes)) for weight in weights)
-            np.add.at(scores, channels.made_by(name), np.square(change))
+    with sound(model):
+        # An even number, for what `Schedule.batch_size` says.
+        for batch, labels in feed.in_order(images.sample(len(images) // 2 * 2), spec, 128):
+            slopes = iter(gradients(batch, labels))
+            for name, weights in gates.items():
+                change = sum(_by_channel(weight * next(slopes)) for weight in weights)
+                np.add.at(scores, channels.made_by(name), np.square(change))
     return scores
 
 
