@@ -197,7 +197,7 @@ def _unbalanced(inspection: Inspection) -> Iterable[Finding]:
             message=f"{most} has {counts[most] / counts[least]:.1f} times as many images as {least}: "
             f"{counts[most]:,} and {counts[least]:,}",
             build="weighs each image the same, so what is rare is learnt less well",
-            advice="class_weights=True in the recipe's Train, or more images of what is rare",
+            advice="class_weights=True in the recipe's stages that train, or more images of what is rare",
         )
 
 

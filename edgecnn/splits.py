@@ -15,16 +15,13 @@ def images_needed(rule: SplitRule) -> int:
     return ceil(log(0.01) / log(1 - min(shares)))
 
 
-def check_splits(
-    labels: tuple[str, ...], counts: Mapping[Split, Mapping[int, int]], rule: SplitRule, *, more: str = ""
-) -> None:
+def check_splits(labels: tuple[str, ...], counts: Mapping[Split, Mapping[int, int]], rule: SplitRule) -> None:
     """Make sure that each class has an image in every split, and that there is something to calibrate with.
 
     Args:
         labels: the names of the classes.
         counts: by split, how many images each class has, by its index; a class without any may be missing.
         rule: the shares of the splits.
-        more: what else the remedy says.
 
     Raises:
         DataError: not so; the message says how many images it takes.
@@ -44,16 +41,15 @@ def check_splits(
             f"The data cannot be split: {'; '.join(problems)}.",
             received=", ".join(f"{label}: {count}" for label, count in zip(labels, found, strict=True)),
             accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
-            remedy=f"add images to these classes; an image's split follows from its content and does not change{more}",
+            remedy="add images to these classes; an image's split follows from its content and does not change",
         )
 
 
-def check_unlabelled(sizes: Mapping[Split, int], *, more: str = "") -> None:
+def check_unlabelled(sizes: Mapping[Split, int]) -> None:
     """Make sure that of images without labels there are some to calibrate with, and others to measure with.
 
     Args:
         sizes: by split, how many images it has.
-        more: what else the remedy says.
 
     Raises:
         DataError: not so.
@@ -63,5 +59,5 @@ def check_unlabelled(sizes: Mapping[Split, int], *, more: str = "") -> None:
             "There are too few photographs.",
             received=f"{sizes['calibration']} to calibrate with and {sizes['test']} to measure with",
             accepted="some of each; 60 of what the camera will see are good",
-            remedy=f"add photographs; a photograph's split follows from its content and does not change{more}",
+            remedy="add photographs; a photograph's split follows from its content and does not change",
         )

@@ -88,7 +88,7 @@ def test_classes_with_few_images_are_named_the_smallest_first() -> None:
 def test_a_rare_class_is_said_with_the_remedy_of_the_recipe() -> None:
     finding = found(cats=200, dogs=50)["unbalanced"]
     assert finding.message == "cat has 4.0 times as many images as dog: 200 and 50"
-    assert "class_weights=True in the recipe's Train" in finding.advice
+    assert "class_weights=True in the recipe's stages that train" in finding.advice
     assert "unbalanced" not in found(cats=150, dogs=50)
 
 

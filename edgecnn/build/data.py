@@ -96,9 +96,9 @@ class Dataset:
     def _check(self, loaded: Loaded) -> None:
         if not self.labelled:
             sizes = {split: len(images) for split, images in loaded.splits.items()}
-            return check_unlabelled(sizes, more=_listed(loaded.left_out))
+            return check_unlabelled(sizes)
         counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
-        return check_splits(self.labels, counts, self.rule, more=_listed(loaded.left_out))
+        return check_splits(self.labels, counts, self.rule)
 
 
 class Source(Protocol):

@@ -49,6 +49,8 @@ def run(
         with writing_to(tensorboard):
             tensorboard.mkdir(parents=True, exist_ok=True)
     history, stages = follow(recipe, progress=progress, cache=cache, tensorboard=tensorboard)
+    if tensorboard and all(stage["cached"] for stage in stages):
+        progress.say(f"nothing was trained now, and there are no curves in {tensorboard}")
     model = (out / f"{recipe.name}.tflite").resolve()
     report = _report(recipe, history, model, stages)
     with cache.locked(history[-1].key, progress):  # two builds may have one place to write to

@@ -74,19 +74,17 @@ class VideoFile(Camera):
         self._captured = 0
         _quieten()
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        self._path = path
         if not self._capture.isOpened():
-            raise DeviceError(
-                f"{path} is neither an image nor a video that can be read.",
-                received=str(path),
-                accepted="a file that OpenCV reads, for example .mp4, .avi, .mkv, .jpg, .png",
-                remedy="check that the file is whole, or convert it: `ffmpeg -i FILE -c:v libx264 out.mp4`",
-            )
+            raise _no_video(path)
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # off by default in OpenCV 4.11 (opencv#26795)
 
     def read(self) -> Frame | None:
         """Decode the next frame; the capture time is the whole of it."""
         start = time.perf_counter_ns()
         if not self._capture.grab():
+            if not self._captured:  # FFmpeg opens a text, and finds no picture in it
+                raise _no_video(self._path)
             return None
         retrieved, image = self._capture.retrieve()
         if not retrieved or image is None:
@@ -103,6 +101,15 @@ class VideoFile(Camera):
     def close(self) -> None:
         """Close the file."""
         self._capture.release()
+
+
+def _no_video(path: Path) -> DeviceError:
+    return DeviceError(
+        f"{path} is neither an image nor a video that can be read.",
+        received=str(path),
+        accepted="a file that OpenCV reads, for example .mp4, .avi, .mkv, .jpg, .png",
+        remedy="check that the file is whole, or convert it: `ffmpeg -i FILE -c:v libx264 out.mp4`",
+    )
 
 
 def _quieten() -> None:

@@ -176,3 +176,9 @@ def test_a_usb_camera_that_is_unplugged(number_video: Path, monkeypatch: pytest.
     assert opened == [(0, cv2.CAP_V4L2)]
     assert [frame and (frame.number, round(frame.image.mean() / 8)) for frame in frames] == [(n, n) for n in range(30)]
     assert not capture.isOpened()
+
+
+def test_a_text_that_is_called_an_image_ends_with_an_error_and_not_as_an_empty_film(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("These are words.\n")
+    with pytest.raises(DeviceError, match=r"text\.jpg is neither an image nor a video"):
+        open_camera(str(tmp_path / "text.jpg")).read()
