@@ -103,7 +103,7 @@ def predict(model: Any, images: Images, spec: InputSpec, batch_size: int = 64) -
 
 
 def _gathered(images: Images, indices: Any) -> tuple[Any, Any]:
-    # Not stateful, else enable_op_determinism() makes batches one by one, and none while the model is at work.
+    # Not stateful: the same indices give the same images, so that batches may be made ahead.
     pixels, labels = tf.numpy_function(
         lambda i: (images.pixels[i], images.labels[i]), [indices], [tf.uint8, tf.int64], stateful=False
     )
