@@ -237,6 +237,10 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @click.option("--view", metavar="NAME", help="terminal or none; the default is terminal where there is one.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
+@click.option("--threshold", type=click.FloatRange(0, 1), metavar="SCORE", help="Under it, a frame is unknown (0).")
+@click.option(
+    "--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Average scores over time (0.3); 0: do not."
+)
 @click.option("--events", metavar="FILE", help="One JSON line an answer; - for stdout.")
 @_one_thread_count
 @_target
@@ -247,6 +251,8 @@ def demo(
     view: str | None,
     frames: int | None,
     pace: float | None,
+    threshold: float | None,
+    smooth: float | None,
     events: str | None,
     threads: int | None,
     target: str | None,
@@ -254,7 +260,7 @@ def demo(
 ) -> None:
     """Recognise what a camera sees, live. Ctrl-C ends it."""
     from edgecnn import Bundle, Classifier, console
-    from edgecnn.device import VIEWS, events_to, open_camera, run
+    from edgecnn.device import SMOOTHING_S, VIEWS, events_to, open_camera, run
 
     if events == "-" and as_json:
         raise UsageError(
@@ -276,7 +282,16 @@ def demo(
         events_to(events) as on_answer,
         VIEWS[view]() as screen,
     ):
-        summary = run(source, classifier, view=screen, frames=frames, pace=pace, on_answer=on_answer).as_json()
+        summary = run(
+            source,
+            classifier,
+            view=screen,
+            frames=frames,
+            pace=pace,
+            threshold=threshold or 0.0,
+            smoothing_s=SMOOTHING_S if smooth is None else smooth,
+            on_answer=on_answer,
+        ).as_json()
     if events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
 

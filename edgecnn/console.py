@@ -177,8 +177,12 @@ def demo_summary(document: dict[str, Any]) -> RenderableType:
     facts = f"{document['frames']} frames answered, {document['dropped']} dropped, {fps} FPS, {document['runtime']}"
     if document["left_out"]:
         facts += "\nleft out: " + "\n          ".join(document["left_out"])
-    if document["truth"] is not None:
-        facts += f"\naccuracy against the scene's truth {document['truth']['accuracy']:.4f}"
+    if document["age"]:
+        facts += (
+            f"\nage of what was shown: p50 {document['age']['p50_ms']:.1f} ms, p90 {document['age']['p90_ms']:.1f} ms"
+        )
+    if (truth := document["truth"]) is not None:
+        facts += f"\nagainst the scene's truth: {truth['accuracy']:.4f} by frame, {truth['shown']:.4f} as shown"
     return Group(table, Text(facts))
 
 

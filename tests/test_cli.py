@@ -194,9 +194,11 @@ def test_evaluate_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bun
 
 def test_demo_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
     options = ("--camera", "synthetic", "--frames", 3, "--pace", 2.5, "--threads", 2, "--view", "none")
+    options += ("--threshold", 0.4, "--smooth", 0)
     (camera, classifier), named = called(monkeypatch, "edgecnn.device.run", "demo", bundle_path, *options)
     assert (camera.name, classifier.threads) == ("synthetic", 2)
     assert (named["frames"], named["pace"], named["on_answer"]) == (3, 2.5, None)
+    assert (named["threshold"], named["smoothing_s"]) == (0.4, 0.0)
 
 
 def test_a_synthetic_demo_keeps_its_contract(bundle_path: Path) -> None:

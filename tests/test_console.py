@@ -53,13 +53,14 @@ def report() -> dict[str, Any]:
 def demo() -> dict[str, Any]:
     stats = {name: STATS[name] for name in ("p50_ms", "p90_ms", "p99_ms")}
     phases = {"capture": stats, "preprocess": stats, "invoke": stats, "postprocess": dict.fromkeys(stats)}
-    truth = {"accuracy": 0.5, "n": 10}
+    truth = {"accuracy": 0.5, "shown": 0.25, "n": 10}
     return {
         "frames": 10**9,
         "dropped": 10**8,
         "fps": None,
         "runtime": "r" * 99,
         "phases": phases,
+        "age": stats,
         "truth": truth,
         "left_out": ["a/x.jpg: empty"],
     }

@@ -15,6 +15,20 @@ from edgecnn.device.cameras import open_camera
 from edgecnn.device.events import events_to
 from edgecnn.device.frames import Answer, Camera, Frame
 from edgecnn.device.loop import Summary, run
-from edgecnn.device.views import VIEWS, View
+from edgecnn.device.steady import SMOOTHING_S
+from edgecnn.device.views import VIEWS, Controls, Run, View
 
-__all__ = ["VIEWS", "Answer", "Camera", "Frame", "Summary", "View", "events_to", "open_camera", "run"]
+__all__ = [
+    "SMOOTHING_S",
+    "VIEWS",
+    "Answer",
+    "Camera",
+    "Controls",
+    "Frame",
+    "Run",
+    "Summary",
+    "View",
+    "events_to",
+    "open_camera",
+    "run",
+]

@@ -43,6 +43,7 @@ def event(answer: Answer) -> dict[str, Any]:
         "number": answer.frame.number,
         "time": datetime.fromtimestamp(captured_s, tz=timezone.utc).isoformat(timespec="microseconds"),
         "source": answer.frame.source,
+        "shown": answer.shown and answer.shown.label,
         "predictions": [
             # JSON has no NaN, and a foreign model may have.
             {"label": p.label, "score": p.score if math.isfinite(p.score) else None, "index": p.index}

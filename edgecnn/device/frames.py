@@ -21,6 +21,7 @@ class Frame:
         capture_ns: how long the read or the decode took, without any waiting for a live camera's next frame.
         source: the file it came from, where the camera is a folder.
         truth: the name of the class in it, where the camera knows.
+        at_s: when in the scene's own time; None where it has nothing to do with the frames before.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Frame:
     capture_ns: int
     source: str | None = None
     truth: str | None = None
+    at_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,9 @@ class Answer:
     """A frame and what the model says about it.
 
     Attributes:
-        predictions: best first.
+        predictions: of this frame alone, best first.
+        steady: smoothed over time, best first.
+        shown: what to tell people, with its smoothed score; None where it is unknown.
         phases_ns: how long each of `PHASES` took, in that order.
         answered_ns: when the predictions were there, by `time.perf_counter_ns`.
         dropped: frames that were captured before this one and not answered, since the start.
@@ -44,6 +48,8 @@ class Answer:
 
     frame: Frame
     predictions: tuple[Prediction, ...]
+    steady: tuple[Prediction, ...]
+    shown: Prediction | None
     phases_ns: tuple[int, int, int, int]
     answered_ns: int
     dropped: int
@@ -56,10 +62,12 @@ class Camera(Protocol):
         name: what a reader recognises it by.
         live: frames arrive whether they are taken or not, and the latest one wins.
         left_out: the files that could not be read, each with its reason; only folders have any.
+        notice: what people should know at this moment, such as why there is no picture; None when all is well.
     """
 
     name: str
     live: bool
+    notice: str | None = None
     left_out: list[str]
 
     def read(self) -> Frame | None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgecnn.device.frames import PHASES, Answer
-from edgecnn.device.views import View
+from edgecnn.device.views import Run, View
 
 REFRESH_S = 0.1
 DRAWING_SHARE = 0.05
@@ -29,6 +29,7 @@ class TerminalView(View):
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._headline = ""
         self._pending: Answer | None = None
+        self._last: tuple[RenderableType, ...] | None = None
         self._next = 0.0
         self._start_window(time.perf_counter_ns())
 
@@ -45,9 +46,9 @@ class TerminalView(View):
         finally:
             self._live.stop()
 
-    def begin(self, camera: str, runtime: str, threads: int) -> None:
+    def begin(self, run: Run) -> None:
         """Names for the headline."""
-        self._headline = f"{camera} | {runtime}, {threads} thread{'s' if threads > 1 else ''}"
+        self._headline = f"{run.camera} | {run.runtime}, {run.threads} thread{'s' if run.threads > 1 else ''}"
         self._start_window(time.perf_counter_ns())
 
     def show(self, answer: Answer) -> None:
@@ -62,13 +63,22 @@ class TerminalView(View):
             end = time.perf_counter()
             self._next = end + max(REFRESH_S, (end - start) / DRAWING_SHARE)
 
+    def idle(self, notice: str | None) -> None:
+        """Say why nothing happens, under the last table's headline."""
+        if notice and self._last is not None:
+            self._live.update(_stack((_line(notice, "bold yellow"), *self._last[1:]), self._width), refresh=True)
+        elif notice:
+            self._live.update(_line(notice, "bold yellow"), refresh=True)
+
     def _draw(self, answer: Answer) -> None:
         """Draw the answer, and the averages of the frames since the last time."""
         seconds = (answer.answered_ns - self._since_ns) / 1e9
         speed = f"{self._frames / seconds:.1f} FPS" if seconds > 0 else "- FPS"
         means = [f"{name} {total / self._frames / 1e6:.2f}" for name, total in zip(PHASES, self._sums_ns, strict=True)]
-        lines = (
+        shown = "unknown" if answer.shown is None else f"{answer.shown.label}  {answer.shown.score:.2f}"
+        self._last = lines = (
             _line(self._headline, "bold"),
+            _line(shown, "dim" if answer.shown is None else "bold green"),
             _bars(answer, self._width // 2 - 4),
             _line(f"{speed}   frame {answer.frame.number}   dropped {answer.dropped}", "cyan"),
             _line(f"ms: {'  '.join(means)}", "dim"),
@@ -90,7 +100,7 @@ def _bars(answer: Answer, length: int) -> Padding:
     table.add_column(width=length)
     table.add_column(width=6, justify="right")
     table.expand = True
-    best = answer.predictions[:ROWS]
+    best = answer.steady[:ROWS]
     for rank, prediction in enumerate(best):
         filled = round(min(1.0, max(0.0, prediction.score)) * length) if prediction.score == prediction.score else 0
         bar = Text("█" * filled, style="green" if rank == 0 else "blue")

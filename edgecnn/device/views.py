@@ -1,20 +1,62 @@
 """What shows the answers: one line per view in `VIEWS`."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from edgecnn.device.frames import Answer
 
 
-class View(Protocol):
-    """Shows answers, inside a ``with``. The loop waits for it: a view has to be quick, and may skip answers."""
+@dataclass
+class Controls:
+    """What a viewer may change while the loop runs; any thread may set them, the loop reads them before each answer.
 
-    def begin(self, camera: str, runtime: str, threads: int) -> None:
-        """The loop starts: names for the headline."""
+    Attributes:
+        threshold: the score under which a frame is unknown, 0 to 1.
+        paused: answer nothing for now.
+        stop: end the run.
+    """
+
+    threshold: float = 0.0
+    paused: bool = False
+    stop: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a view is told of a run before its first answer.
+
+    Attributes:
+        camera: its name.
+        runtime: the interpreter and its version.
+        threads: of the interpreter.
+        labels: the names of all classes.
+        controls: see there.
+    """
+
+    camera: str
+    runtime: str
+    threads: int
+    labels: tuple[str, ...]
+    controls: Controls
+
+
+class View(Protocol):
+    """Shows answers, inside a ``with``. All its methods are called by one thread, the one that entered it."""
+
+    def begin(self, run: Run) -> None:
+        """The loop starts."""
 
     def show(self, answer: Answer) -> None:
-        """Show one answer."""
+        """Show one answer. Of a live camera it is the latest one, and the next is computed meanwhile."""
+
+    def idle(self, notice: str | None) -> None:
+        """There is no new answer; called some times a second then.
+
+        Args:
+            notice: why, in a sentence for people; None where it is not known.
+        """
 
     def __enter__(self) -> "View":
         return self
@@ -29,11 +71,14 @@ class View(Protocol):
 class NoView(View):
     """Shows nothing."""
 
-    def begin(self, camera: str, runtime: str, threads: int) -> None:
+    def begin(self, run: Run) -> None:
         """Nothing to prepare."""
 
     def show(self, answer: Answer) -> None:
         """Nothing to show."""
+
+    def idle(self, notice: str | None) -> None:
+        """Nothing to say."""
 
 
 def _terminal() -> View:

@@ -23,7 +23,7 @@ def demo(folder: Path, classifier: FrameClassifier, target: str | None) -> Summa
 
 def check(lines: list[str]) -> None:
     events = [json.loads(line) for line in lines]
-    assert [list(event) for event in events] == [["number", "time", "source", "predictions"]] * 5
+    assert [list(event) for event in events] == [["number", "time", "source", "shown", "predictions"]] * 5
     assert [event["number"] for event in events] == [0, 1, 2, 3, 4]
     assert [event["source"] for event in events] == ["a/0.png", "a/1.png", "a/2.png", "b/3.png", "b/4.png"]
     assert [event["predictions"][0] for event in events] == [

@@ -6,17 +6,20 @@ from rich.console import Console
 
 from edgecnn.device.frames import Answer, Frame
 from edgecnn.device.terminal import TerminalView
+from edgecnn.device.views import Controls, Run
 from edgecnn.inference import Prediction
 
+RUN = Run(camera="synthetic", runtime="ai-edge-litert 2.1", threads=2, labels=("circle", "[red]"), controls=Controls())
 
-def answer(number: int = 0, label: str = "circle", score: float = 0.75) -> Answer:
+
+def answer(number: int = 0, label: str = "circle", score: float = 0.75, known: bool = True) -> Answer:
     image = np.zeros((4, 4, 3), np.uint8)
+    best = Prediction(index=0, label=label, score=score)
     return Answer(
         frame=Frame(number=number, image=image, captured_ns=0, capture_ns=10**6),
-        predictions=(
-            Prediction(index=0, label=label, score=score),
-            Prediction(index=1, label="[red]", score=0.25),
-        ),
+        predictions=(),
+        steady=(best, Prediction(index=1, label="[red]", score=0.25)),
+        shown=best if known else None,
         phases_ns=(10**6, 2 * 10**6, 3 * 10**6, 10**5),
         answered_ns=10**9 * (number + 1),
         dropped=4,
@@ -26,7 +29,7 @@ def answer(number: int = 0, label: str = "circle", score: float = 0.75) -> Answe
 def screen(*answers: Answer, width: int = 80, terminal: bool = False) -> str:
     output = io.StringIO()
     with TerminalView(Console(file=output, width=width, force_terminal=terminal)) as view:
-        view.begin("synthetic", "ai-edge-litert 2.1", 2)
+        view.begin(RUN)
         for each in answers:
             view.show(each)
     return output.getvalue()
@@ -47,7 +50,7 @@ def test_it_fits(width: int, label: str) -> None:
     lines = screen(answer(label=label), width=width).splitlines()
     assert lines
     assert max(map(len, lines)) <= min(width, 80)
-    assert len(lines) == 10
+    assert len(lines) == 11
 
 
 def test_the_last_answer_stays_and_the_cursor_comes_back() -> None:
@@ -83,3 +86,20 @@ def test_a_score_that_is_no_share(score: float) -> None:
 
 def test_nothing_to_show() -> None:
     assert not screen().strip()
+
+
+def test_what_is_unknown_is_called_so() -> None:
+    assert "unknown" not in screen(answer())
+    assert "unknown" in screen(answer(known=False))
+
+
+def test_why_nothing_comes_is_said_and_the_last_answer_stays() -> None:
+    output = io.StringIO()
+    with TerminalView(Console(file=output, width=80, force_terminal=True)) as view:
+        view.begin(RUN)
+        view.idle("no picture; trying again in 4 s")
+        assert "trying again in 4 s" in output.getvalue()
+        view.show(answer())
+        view.idle("paused")
+    last = output.getvalue()[output.getvalue().rindex("paused") :]
+    assert "0.750" in last
