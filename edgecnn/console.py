@@ -206,7 +206,7 @@ def _accuracy(figures: dict[str, Any]) -> str:
 def data_summary(document: dict[str, Any]) -> RenderableType:
     """What a folder of photos holds, and what is wrong with it."""
     table = Table(Column("class", overflow="fold"), box=None, header_style="dim", pad_edge=False)
-    for name in ("images", *SPLITS):
+    for name in ("images", *SPLITS, "left out"):
         table.add_column(name, justify="right")
     for label, counts in document["classes"].items():
         table.add_row(escape(label), *(f"{count:,}" for count in counts.values()))
@@ -221,7 +221,7 @@ def data_summary(document: dict[str, Any]) -> RenderableType:
 
 def _verdict(document: dict[str, Any]) -> str:
     if not document["usable"]:
-        return "A build would refuse this folder."
+        return "A build would refuse this folder, for what is said first above."
     number = len(document["findings"])
     return f"A build would take this folder{f'; {number} things to look at, above' if number > 1 else ''}."
 

@@ -121,7 +121,7 @@ def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, pr
         raise DataError(
             f"There is no image to measure with in {root}.",
             received=f"{len(files)} files, {len(left_out)} of them unreadable",
-            accepted="images in at least two class folders",
+            accepted="images in class folders",
             remedy="add images, or pass another folder",
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from edgecnn.formats import HANDLED
 from edgecnn.images import Split
 from edgecnn.inspection import INPUT, Inspection, Seen
-from edgecnn.splits import images_needed
+from edgecnn.splits import Fault, images_needed
 
 UNBALANCED = 3
 """How many times the smallest class the largest may be before it is said."""
@@ -52,7 +52,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
 
     Returns:
         ``schema``, ``root``, ``usable``, ``images``, ``classes`` (by label: ``images``, and how many are in each
-        split), ``sizes`` and ``findings``; where a build would refuse the folder ``error``, too.
+        split or left out), ``sizes`` and ``findings``; where a build would refuse the folder ``error``, too.
     """
     refusal = inspection.refusal()
     return {
@@ -70,6 +70,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
 def findings(inspection: Inspection) -> tuple[Finding, ...]:
     """Everything that is wrong, the gravest first."""
     return (
+        *_refused(inspection),
         *_unreadable(inspection),
         *_copies(inspection),
         *_alike(inspection),
@@ -79,6 +80,21 @@ def findings(inspection: Inspection) -> tuple[Finding, ...]:
         *_tiny(inspection),
         *_outside(inspection),
     )
+
+
+def _refused(inspection: Inspection) -> Iterable[Finding]:
+    """One finding for all that is of a kind."""
+    by_kind: dict[str, list[Fault]] = {}
+    for fault in inspection.faults():
+        by_kind.setdefault(fault.kind, []).append(fault)
+    for kind, alike in by_kind.items():
+        yield Finding(
+            kind=kind,
+            message="; ".join(fault.what for fault in alike[:_NAMED])
+            + (f"; and {len(alike) - _NAMED:,} more" if len(alike) > _NAMED else ""),
+            build="refuses the folder",
+            advice=alike[0].remedy,
+        )
 
 
 def _unreadable(inspection: Inspection) -> Iterable[Finding]:
@@ -176,14 +192,14 @@ def _groups(
 def _few(inspection: Inspection) -> Iterable[Finding]:
     needed = images_needed(inspection.rule)
     counts = {label: each["images"] for label, each in inspection.counts().items()}
-    few = sorted((label for label in counts if counts[label] < needed), key=lambda label: counts[label])
+    few = sorted((label for label in counts if 0 < counts[label] < needed), key=lambda label: counts[label])
     if few:
         named = [f"{label} has {counts[label]}" for label in few[:_NAMED]]
         yield Finding(
             kind="few-images",
             message=f"few images: {', '.join(named)}"
             + (f" and {len(few) - _NAMED} more classes under {needed}" if len(few) > _NAMED else ""),
-            build="refuses a class that has none in training, validation or test",
+            build="takes a class that has one at least in training, in validation and in test",
             advice=f"{needed} a class are enough for one in each split in 99 of 100 cases; about 100 for a good start",
         )
 

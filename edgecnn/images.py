@@ -6,7 +6,7 @@ image never straddle two splits, and adding an image moves no other.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -90,24 +90,22 @@ _GIVEN: dict[str, Split] = {"train": "train", "val": "validation", "validation":
 def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     """The classes below a folder, and every file that might be an image, sorted. Hidden files are passed over.
 
-    A folder of ``train`` and ``test``, and perhaps ``val`` or ``validation``, holds class folders in each of them.
+    A folder of ``train`` and ``test``, and perhaps ``val`` or ``validation``, holds class folders in each of them; a
+    class of one of them is one of all. Whether classes and images will do is for `edgecnn.splits.faults` to say.
 
     Raises:
-        DataError: there is no such folder, or no two classes with files in them, or not the same ones in each split.
+        DataError: there is no such folder, or no class folder in it.
     """
-    given = _given_splits(root)
-    if not given:
-        return _class_folders(root)
+    given: dict[str, Split | None] = {**_given_splits(root)} or {"": None}
     parts = {split: _class_folders(root / folder) for folder, split in given.items()}
-    labels = parts["train"][0]
-    if strangers := [split for split, (names, _) in parts.items() if names != labels]:
-        raise DataError(
-            f"The splits of {root} do not have the same classes.",
-            received="; ".join(f"{split}: {', '.join(parts[split][0])}" for split in ("train", *strangers)),
-            accepted="the same class folders in every split",
-            remedy="rename the folders, or add what is missing",
-        )
-    return labels, tuple(replace(file, given=split) for split, (_, files) in parts.items() for file in files)
+    labels = tuple(sorted({name for classes in parts.values() for name in classes}))
+    files = tuple(
+        ImageFile(path=path, label=labels.index(name), given=split)
+        for split, classes in parts.items()
+        for name, paths in classes.items()
+        for path in paths
+    )
+    return labels, files
 
 
 def _given_splits(root: Path) -> dict[str, Split]:
@@ -124,44 +122,27 @@ def _given_splits(root: Path) -> dict[str, Split]:
     return {name: _GIVEN[name] for name in sorted(visible)}
 
 
-def _class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
-    problems = []
-    folders: list[Path] = []
-    inside: dict[Path, list[Path]] = {}
+def _class_folders(root: Path) -> dict[str, list[Path]]:
+    """The visible files in each class folder, by its name, sorted."""
+    problem = "the folder holds no class folders"
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        inside = {folder: visible_files(folder) for folder in folders}
-    except (FileNotFoundError, NotADirectoryError):
-        problems.append("there is no such folder")
+        if folders:
+            return {folder.name: visible_files(folder) for folder in folders}
+        if not any(root.iterdir()):
+            problem = "the folder is empty"
+    except FileNotFoundError:
+        problem = "there is no such folder"
+    except NotADirectoryError:
+        problem = "it is a file, and no folder"
     except OSError as error:
-        problems.append(f"it cannot be read ({error.strerror})")
-    problems += [f"the folder {folder.name} is empty" for folder, files in inside.items() if not files]
-    problems += label_problems([folder.name for folder in folders])
-    if not problems and not folders:
-        problems.append("the folder holds no class folders" if any(root.iterdir()) else "the folder is empty")
-    if problems:
-        raise DataError(
-            f"The data in {root} cannot be used: {'; '.join(problems)}.",
-            received=str(root),
-            accepted="a folder with one folder a class, at least two of them, with images in each",
-            remedy="sort the images into DIR/CLASS/, for example photos/cat/1.jpg and photos/dog/1.jpg",
-        )
-    files = tuple(ImageFile(path=path, label=label) for label, paths in enumerate(inside.values()) for path in paths)
-    return tuple(folder.name for folder in folders), files
-
-
-def label_problems(names: Sequence[str]) -> list[str]:
-    """Why these cannot be the names of classes, one sentence each."""
-    problems = [f"{name!a} cannot be a label" for name in names if not is_label(name)]
-    spellings: dict[str, list[str]] = {}
-    for name in names:
-        spellings.setdefault(name.lower(), []).append(name)
-    for alike in spellings.values():
-        if len(alike) > 1:
-            problems.append(f"the names of the classes {' and '.join(alike)} are the same but for case")
-    if len(names) == 1:
-        problems.append(f"there is one class only, {names[0]}")
-    return problems
+        problem = f"it cannot be read ({error.strerror})"
+    raise DataError(
+        f"The data in {root} cannot be used: {problem}.",
+        received=str(root),
+        accepted="a folder with one folder a class, at least two of them, with images in each",
+        remedy="sort the images into DIR/CLASS/, for example photos/cat/1.jpg and photos/dog/1.jpg",
+    )
 
 
 def is_label(name: str) -> bool:

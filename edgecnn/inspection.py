@@ -20,7 +20,7 @@ from edgecnn.images import SPLITS, ImageFile, Split, SplitRule, UnreadableImage,
 from edgecnn.latency import available_cores
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
-from edgecnn.splits import check_splits
+from edgecnn.splits import Fault, check_splits, faults
 
 INPUT = InputSpec(height=96, width=96)
 """What `pipelines/photos.py` brings images to; a test holds the two together, and the rule of the splits, too."""
@@ -71,12 +71,16 @@ class Inspection:
     alike: tuple[tuple[int, ...], ...] = ()
 
     def refusal(self) -> DataError | None:
-        """Why a build would not take the folder, as it would say it; None where it would."""
+        """Why a build would not take the folder, as it would say it; None where it would; see `faults`, too."""
         try:
             check_splits(self.labels, self.by_split(), self.rule)
         except DataError as error:
             return error
         return None
+
+    def faults(self) -> list[Fault]:
+        """Everything for which a build would not take the folder."""
+        return faults(self.labels, self.by_split())
 
     def by_split(self) -> dict[Split, Counter[int]]:
         """How many images of each class a build has in each split."""
@@ -87,10 +91,14 @@ class Inspection:
         return counts
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """By class, the images in it and in each split of it; an image that is left out of a build is in no split."""
-        every, by_split = Counter(image.file.label for image in self.images), self.by_split()
+        """By class, the images in it, in each split of it, and those that a build leaves out."""
+        by_split: dict[str, Counter[int]] = dict(self.by_split().items())
+        by_split["left_out"] = Counter(image.file.label for image in self.images if not image.split)
         return {
-            label: {"images": every[index], **{split: by_split[split][index] for split in SPLITS}}
+            label: {
+                "images": sum(counts[index] for counts in by_split.values()),
+                **{name: counts[index] for name, counts in by_split.items()},
+            }
             for index, label in enumerate(self.labels)
         }
 
@@ -120,7 +128,7 @@ def inspect_folder(root: Path, progress: Progress) -> Inspection:
         progress: told how far it is.
 
     Raises:
-        DataError: the folder has no classes that a build could take.
+        DataError: there is no such folder, or no class folder in it.
     """
     labels, files = class_folders(root)
     seen, unreadable, (hashes, thumbs) = _read(files, progress)

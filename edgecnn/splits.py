@@ -1,12 +1,39 @@
-"""Whether images can be split so that a build can train, choose and measure with them."""
+"""Whether classes and their images are such that a build can train, choose and measure with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, log
 
 from edgecnn.errors import DataError
-from edgecnn.images import Split, SplitRule
+from edgecnn.images import Split, SplitRule, is_label
 
 _NEEDED: tuple[Split, ...] = ("train", "validation", "test")
+_SHOWN = 20
+_REMEDIES = {
+    "label": "rename it: one line of UTF-8",
+    "case": "rename one, or put all their images into one",
+    "one-class": "add another, such as one of pictures that show nothing of interest",
+    "empty-class": "put images into it, or delete it",
+    "missing-in-split": "add images; an image's split follows from its content, or from your train/, val/ and test/",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Why a build refuses images.
+
+    Attributes:
+        kind: a word for it that does not change.
+        what: what is wrong, in a sentence.
+    """
+
+    kind: str
+    what: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it; the same for all of a kind."""
+        return _REMEDIES[self.kind]
 
 
 def images_needed(rule: SplitRule) -> int:
@@ -15,34 +42,72 @@ def images_needed(rule: SplitRule) -> int:
     return ceil(log(0.01) / log(1 - min(shares)))
 
 
-def check_splits(labels: tuple[str, ...], counts: Mapping[Split, Mapping[int, int]], rule: SplitRule) -> None:
-    """Make sure that each class has an image in every split, and that there is something to calibrate with.
+def name_faults(names: Sequence[str]) -> list[Fault]:
+    """Why these cannot be the names of classes."""
+    faults = [Fault(kind="label", what=f"{name!a} cannot be a label") for name in names if not is_label(name)]
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(name.lower(), []).append(name)
+    for alike in spellings.values():
+        if len(alike) > 1:
+            what = f"the names of the classes {' and '.join(alike)} are the same but for case"
+            faults.append(Fault(kind="case", what=what))
+    if len(names) == 1:
+        faults.append(Fault(kind="one-class", what=f"there is one class only, {names[0]}"))
+    return faults
+
+
+def faults(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]]) -> list[Fault]:
+    """Everything for which a build refuses images.
 
     Args:
         labels: the names of the classes.
         counts: by split, how many images each class has, by its index; a class without any may be missing.
+    """
+    found, sizes = name_faults(labels), _sizes(labels, counts)
+    for index, label in enumerate(labels):
+        missing = [split for split in _NEEDED if not counts[split].get(index)]
+        if not sizes[index]:
+            found.append(Fault(kind="empty-class", what=f"the class {label} has no image that can be used"))
+        elif missing:
+            what = f"the class {label} has no {' and no '.join(missing)} image"
+            found.append(Fault(kind="missing-in-split", what=what))
+    if any(sizes) and not sum(counts["calibration"].values()):
+        found.append(Fault(kind="missing-in-split", what="there is no calibration image"))
+    return found
+
+
+def check_splits(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]], rule: SplitRule) -> None:
+    """Make sure that classes can be told apart and that each has an image in every split; see `faults`.
+
+    Args:
+        labels: the names of the classes.
+        counts: by split, how many images each class has, by its index.
         rule: the shares of the splits.
 
     Raises:
-        DataError: not so; the message says how many images it takes.
+        DataError: not so; it says all that is wrong, and how many images it takes.
     """
-    missing = {
-        label: splits
-        for index, label in enumerate(labels)
-        if (splits := [split for split in _NEEDED if not counts[split].get(index)])
-    }
-    problems = [f"the class {label} has no {' and no '.join(splits)} image" for label, splits in missing.items()]
-    if not sum(counts["calibration"].values()):
-        problems.append("there is no calibration image")
-    if problems:
-        needed = images_needed(rule)
-        found = [sum(by_class.get(index, 0) for by_class in counts.values()) for index in range(len(labels))]
+    if found := faults(labels, counts):
+        lines = _first([f"\n  - {fault.what}: {fault.remedy}" for fault in found], "\n  - and {} more")
+        sizes = [f"{label}: {size}" for label, size in zip(labels, _sizes(labels, counts), strict=True)]
         raise DataError(
-            f"The data cannot be split: {'; '.join(problems)}.",
-            received=", ".join(f"{label}: {count}" for label, count in zip(labels, found, strict=True)),
-            accepted=f"images of each class in every split; {needed} a class are enough in 99 of 100 cases",
-            remedy="add images to these classes; an image's split follows from its content and does not change",
+            f"The data cannot be used:{''.join(lines)}",
+            received=", ".join(_first(sizes, "and {} more classes")),
+            accepted=f"two classes and more, and images of each in every split; {images_needed(rule)} a class are "
+            "enough in 99 of 100 cases",
+            remedy="mend these, and run the command again; `edgecnn data DIR` shows a folder file by file",
         )
+
+
+def _sizes(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]]) -> list[int]:
+    """Images of each class."""
+    return [sum(by_class.get(index, 0) for by_class in counts.values()) for index in range(len(labels))]
+
+
+def _first(lines: list[str], more: str) -> list[str]:
+    """So many that a person reads them."""
+    return lines if len(lines) <= _SHOWN else [*lines[:_SHOWN], more.format(f"{len(lines) - _SHOWN:,}")]
 
 
 def check_unlabelled(sizes: Mapping[Split, int]) -> None:

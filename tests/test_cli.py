@@ -265,7 +265,7 @@ def test_data_keeps_its_contract(drawn: Path, tmp_path: Path) -> None:
     seen = document(result)
     assert list(seen) == ["schema", "root", "usable", "images", "classes", "sizes", "findings"]
     assert (seen["root"], seen["usable"], seen["images"]) == (str(drawn), True, 60)
-    assert list(seen["classes"]["star"]) == ["images", "train", "validation", "calibration", "test"]
+    assert list(seen["classes"]["star"]) == ["images", "train", "validation", "calibration", "test", "left_out"]
     assert [finding["kind"] for finding in seen["findings"]] == ["unreadable", "few-images"]
     for finding in seen["findings"]:
         assert list(finding) == ["kind", "message", "build", "advice", "places"]
@@ -285,8 +285,8 @@ def test_data_that_a_build_would_refuse_is_shown_and_refused(drawn: Path, tmp_pa
     assert seen["error"]["message"] in result.stderr
     result = run("data", tmp_path / "photos")
     assert result.exit_code == 4
-    assert "A build would refuse this folder." in result.stdout
-    assert "Error: The data cannot be split" in result.stderr
+    assert "A build would refuse this folder, for" in result.stdout
+    assert "Error: The data cannot be used" in result.stderr
 
 
 def test_data_needs_neither_tensorflow_nor_the_build(drawn: Path) -> None:

@@ -113,7 +113,10 @@ def test_an_image_that_is_smaller_than_the_input_one_way_is_tiny(size: tuple[int
 
 
 def test_where_it_is_all_of_them_none_is_listed() -> None:
-    images = tuple(seen(f"{label}/{number}.png", size=(32, 32)) for label in LABELS for number in range(50))
+    splits: tuple[Split, ...] = ("train", "train", "validation", "calibration", "test")
+    images = tuple(
+        seen(f"{label}/{number}.png", splits[number % 5], size=(32, 32)) for label in LABELS for number in range(50)
+    )
     inspection = Inspection(root=ROOT, labels=LABELS, rule=SplitRule(), images=images)
     (finding,) = findings(inspection)
     assert finding.message.startswith("all 100 images")

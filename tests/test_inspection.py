@@ -9,6 +9,7 @@ import pytest
 from edgecnn import shapes
 from edgecnn.build import Folder, recipes
 from edgecnn.errors import DataError
+from edgecnn.findings import findings
 from edgecnn.images import SPLITS
 from edgecnn.inspection import INPUT, Inspection, inspect_folder
 
@@ -172,8 +173,29 @@ def test_what_a_build_refuses_is_refused_in_its_words(photos: Path, progress: An
         caught.value.remedy,
     )
     (photos / "猫" / "00.png").unlink()
-    with pytest.raises(DataError, match="the folder 猫 is empty"):
-        inspect_folder(photos, progress)
+    assert [fault.kind for fault in inspect_folder(photos, progress).faults()] == ["empty-class"]
+
+
+def test_everything_that_is_wrong_is_found_and_refused_at_once(photos: Path, progress: Any) -> None:
+    shutil.copytree(photos / "red apple", photos / "Red Apple")
+    (photos / "nothing").mkdir()
+    (photos / "猫" / "notes.txt").write_text("no image")
+    shutil.copy(photos / "猫" / "07.png", photos / "Crème brûlée" / "again.png")
+    seen = inspect_folder(photos, progress)
+    kinds = {finding.kind for finding in findings(seen)}
+    assert {"case", "empty-class", "unreadable", "copies-across-classes"} <= kinds
+    data = Folder(path=str(photos)).open(INPUT)
+    with pytest.raises(DataError) as caught:
+        data.load(progress)
+    refusal = seen.refusal()
+    assert refusal is not None
+    assert refusal.message == caught.value.message
+    for part in ("Red Apple and red apple are the same but for case", "the class nothing has no image"):
+        assert part in caught.value.message
+    (left_out,) = [line for line in progress.lines if "left out" in line]
+    assert "notes.txt" in left_out
+    assert "again.png" in left_out
+    assert seen.counts()["red apple"]["left_out"] == EACH
 
 
 def test_it_is_said_how_far_it_is(drawn: Path, progress: Any) -> None:

@@ -43,7 +43,7 @@ def chosen(data: Path, *, small: bool = False) -> Choice:
         return Choice(recipe=FROM_SCRATCH)
     if len(files) > MOST_PHOTOS or (pixels := _shorter_side(files)) < LEAST_PIXELS:
         return Choice(recipe=FROM_SCRATCH)
-    what = f"{len(files):,} photos of about {pixels:.0f} pixels"
+    what = f"{len(files):,} files, photos of about {pixels:.0f} pixels"
     if small:
         what, other = f"{what}, and a budget", f"edgecnn build {FROM_IMAGENET} --data DIR"
         return Choice(recipe=FROM_SCRATCH, why=f"{what}: a small network from scratch; {other} begins with ImageNet")

@@ -167,9 +167,12 @@ def of_items(
         places = np.cumsum([not reason for reason in unreadable]) - 1
         reasons = [reason or unused.get(index, "") for index, reason in enumerate(unreadable)]
         kept = [index for index, reason in enumerate(reasons) if not reason]
-        left_out = sorted((item.name, reason) for item, reason in zip(items, reasons, strict=True) if reason)
+        names = [item.name for item in items]
+        # What cannot be read comes first: of what is in two classes there may be more than is shown.
+        left_out = sorted((name, reason) for name, reason in zip(names, unreadable, strict=True) if reason)
+        left_out += sorted((names[index], reason) for index, reason in unused.items() if not unreadable[index])
         if left_out:
-            progress.say(f"{len(left_out)} of {len(items)} images are left out:{_listed(left_out)}")
+            progress.say(f"{len(left_out)} of {len(items)} files are left out:{_listed(left_out)}")
         splits = by_split([items[index] for index in kept], pixels.of(places[kept]), rule)
         return Loaded(splits=splits, left_out=tuple(left_out))
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from edgecnn.build.arrays import of_arrays
 from edgecnn.build.data import Dataset
 from edgecnn.errors import DataError
-from edgecnn.images import Split, SplitRule, label_problems
+from edgecnn.images import Split, SplitRule
 from edgecnn.preprocess import InputSpec
+from edgecnn.splits import name_faults
 
 _PARTS: tuple[tuple[Split, str], ...] = (("train", "train"), ("validation", "val"), ("test", "test"))
 _NEEDED = ("x_train", "x_test")
@@ -55,7 +56,7 @@ class Npz:
         arrays = {split: (content[x], content[y].reshape(-1)) for split, (x, y) in parts.items()}
         classes = 1 + max(int(truth.max(initial=0)) for _, truth in arrays.values())
         labels = self.labels or _labels(content) or tuple(str(number) for number in range(classes))
-        problems = label_problems(labels)
+        problems = [fault.what for fault in name_faults(labels)]
         if classes > len(labels):
             problems.append(f"its classes go up to {classes - 1}, and there are {len(labels)} labels")
         if problems:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edgecnn.build.data import Dataset, Item, changed, of_items
 from edgecnn.errors import DataError
-from edgecnn.images import Split, SplitRule, decode_image, label_problems
+from edgecnn.images import Split, SplitRule, decode_image
 from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.splits import name_faults
 
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
 _IMAGE, _LABEL, _TEXT = "image/encoded", "image/class/label", "image/class/text"
@@ -149,7 +150,7 @@ def _names(path: str, records: Iterable[_Record]) -> dict[int, str]:
         if len(text) > 1
     ]
     names = {n: (max(text, key=repr) or b"").decode(errors="surrogateescape") for n, text in sorted(texts.items())}
-    if problems := problems + label_problems(list(names.values())):
+    if problems := problems + [fault.what for fault in name_faults(list(names.values()))]:
         raise _unusable(Path(path), "; ".join(problems))
     return names
 

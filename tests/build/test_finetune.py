@@ -347,7 +347,7 @@ def test_a_folder_of_photos_begins_with_imagenet_by_itself(tmp_path: Path) -> No
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "out")], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stderr.splitlines()[0].startswith("48 photos of about 90 pixels: training begins with a network")
+    assert done.stderr.splitlines()[0].startswith("48 files, photos of about 90 pixels: training begins with a network")
     report = json.loads(done.stdout)
     assert report["settings"]["stages"][0]["start"] == {"source": "imagenet"}
     assert report["start"]["layers_fresh"] == ["logits"]
