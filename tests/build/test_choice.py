@@ -32,7 +32,7 @@ def test_large_and_few_begin_with_imagenet_and_the_other_way_is_said(tmp_path: P
     assert made.recipe == "transfer"
     assert made.why
     assert "\n" not in made.why
-    assert all(part in made.why for part in ("16 files, photos of about 100 pixels", "ImageNet", "edgecnn build photos"))
+    assert all(part in made.why for part in ("16 files, photos of about 100", "ImageNet", "edgecnn build photos"))
 
 
 def test_without_the_extra_it_is_offered(tmp_path: Path, without_extra: None) -> None:
