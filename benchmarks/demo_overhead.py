@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,15 @@ def main() -> None:
 def measure(video: Path, classifier: Classifier, view: View, events: str | None) -> dict[str, Any]:
     """One run over the video: frames, and medians in ms of the period and of its parts."""
     answers: list[tuple[int, int, int]] = []  # number, when, capture + preprocess + invoke
-    with open_camera(str(video)) as camera, view, events_to(events) as write:
+    with ExitStack() as stack:
+        camera = stack.enter_context(open_camera(str(video)))
+        stack.enter_context(view)
+        consumers = [stack.enter_context(events_to(events))] if events else []
 
         def note(answer: Answer) -> None:
             answers.append((answer.frame.number, answer.answered_ns, sum(answer.phases_ns[:3])))
-            if write is not None:
-                write(answer)
 
-        summary = run(camera, classifier, view=view, on_answer=note)
+        summary = run(camera, classifier, view=view, consumers=[note, *consumers])
     numbers, times, work = np.asarray(answers, np.int64).T
     periods, work = np.diff(times) / 1e6, work[1:] / 1e6
     return {

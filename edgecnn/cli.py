@@ -1,9 +1,10 @@
 """Every command of ``edgecnn``: parse, one call, print. Nothing heavy is imported before a command needs it."""
 
+import signal
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,19 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
     "--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Average scores over time (0.3); 0: do not."
 )
 @click.option("--events", metavar="FILE", help="One JSON line an answer; - for stdout.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE.mp4", help="A video with the answers drawn in."
+)
+@click.option(
+    "--collect",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the page saves frames as photos of a class.",
+)
+@click.option("--collect-below", type=click.FloatRange(0, 1), metavar="SCORE", help="Save unsure frames there, too.")
+@click.option(
+    "--collect-limit", metavar="1GB", callback=_number(("MB", 1e6), ("GB", 1e9)), help="Disk space for all of them."
+)
 @_one_thread_count
 @_target
 @_json
@@ -254,13 +268,29 @@ def demo(
     threshold: float | None,
     smooth: float | None,
     events: str | None,
+    record: Path | None,
+    collect: Path | None,
+    collect_below: float | None,
+    collect_limit: float | None,
     threads: int | None,
     target: str | None,
     as_json: bool,
 ) -> None:
     """Recognise what a camera sees, live. Ctrl-C ends it."""
     from edgecnn import Bundle, Classifier, console
-    from edgecnn.device import SMOOTHING_S, VIEWS, events_to, open_camera, run
+    from edgecnn.device import (
+        LIMIT_BYTES,
+        SMOOTHING_S,
+        VIEWS,
+        Answer,
+        Collection,
+        Unsure,
+        Watched,
+        events_to,
+        open_camera,
+        recording_to,
+        run,
+    )
 
     if events == "-" and as_json:
         raise UsageError(
@@ -274,26 +304,77 @@ def demo(
         raise UsageError(
             "There is no such view.", received=view, accepted=", ".join(VIEWS), remedy="choose one of these"
         )
+    if collect is None and (collect_below is not None or collect_limit is not None):
+        raise UsageError(
+            "--collect-below and --collect-limit say how to collect, and not where.",
+            received=" ".join(
+                n for n, v in (("--collect-below", collect_below), ("--collect-limit", collect_limit)) if v
+            ),
+            accepted="--collect DIR beside them",
+            remedy="add --collect photos",
+        )
+    collection = Collection(collect, limit_bytes=int(collect_limit or LIMIT_BYTES)) if collect else None
+    unsure = Unsure(collection, below=collect_below) if collection and collect_below is not None else None
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
-    with (
-        Classifier(bundle, threads=threads, target=target) as classifier,
-        open_camera(camera) as source,
-        events_to(events) as on_answer,
-        VIEWS[view]() as screen,
-    ):
+    with ExitStack() as stack, _ended_by_sigterm():
+        classifier = stack.enter_context(Classifier(bundle, threads=threads, target=target))
+        source = stack.enter_context(open_camera(camera))
+        consumers: list[Callable[[Answer], None]] = [unsure] if unsure else []
+        if events:
+            consumers.append(stack.enter_context(events_to(events)))
+        if record:
+            consumers.append(stack.enter_context(recording_to(record, live=source.live)))
         summary = run(
             source,
             classifier,
-            view=screen,
+            view=stack.enter_context(Watched(VIEWS[view]())),
             frames=frames,
             pace=pace,
             threshold=threshold or 0.0,
             smoothing_s=SMOOTHING_S if smooth is None else smooth,
-            on_answer=on_answer,
+            consumers=consumers,
+            collection=collection,
         ).as_json()
+    if unsure:
+        click.echo(f"{unsure.kept} unsure frames are in {collect}, for you to sort into folders of classes.", err=True)
+        if unsure.ended:
+            console.say_error(unsure.ended)
     if events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """What systemd and kill send ends a demo as Ctrl-C does, so that what was recorded is whole."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@_model
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DEMO OPTIONS]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The unit to write (edgecnn.service).")
+def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
+    """Write a systemd unit that runs the demo as a service.
+
+    All other options are those of `edgecnn demo`. The service has a user of its
+    own, may write to /var/lib/edgecnn alone, and is started again whenever it ends
+    or hangs.
+    """
+    from edgecnn import Bundle
+    from edgecnn.device.service import unit
+    from edgecnn.files import write_atomically
+
+    typed = demo.make_context("demo", [str(model), *options]).params  # wrong options are said now
+    Bundle.read(model)
+    out = out or Path("edgecnn.service")
+    online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
+    write_atomically(out, unit(model, options, file=out.name, online=online).encode())
+    click.echo(f"The unit is {out}; its first lines say how to install it.", err=True)
 
 
 @main.command()

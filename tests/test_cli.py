@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
 
 
 def test_the_six_commands() -> None:
-    assert sorted(main.commands) == ["bench", "build", "data", "demo", "evaluate", "show"]
+    assert sorted(main.commands) == ["bench", "build", "data", "demo", "evaluate", "service", "show"]
 
 
 class Call(Exception):
@@ -197,8 +198,54 @@ def test_demo_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_
     options += ("--threshold", 0.4, "--smooth", 0)
     (camera, classifier), named = called(monkeypatch, "edgecnn.device.run", "demo", bundle_path, *options)
     assert (camera.name, classifier.threads) == ("synthetic", 2)
-    assert (named["frames"], named["pace"], named["on_answer"]) == (3, 2.5, None)
+    assert (named["frames"], named["pace"], named["consumers"]) == (3, 2.5, [])
     assert (named["threshold"], named["smoothing_s"]) == (0.4, 0.0)
+
+
+def test_a_demo_records_and_collects(bundle_path: Path, tmp_path: Path) -> None:
+    options = ("--record", tmp_path / "demo.mp4", "--collect", tmp_path / "photos", "--collect-below", 1)
+    result = run("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 3, *options)
+    assert result.exit_code == 0, result.stderr
+    assert cv2.VideoCapture(str(tmp_path / "demo.mp4")).read()[0]
+    assert len(list((tmp_path / "photos").glob("*.jpg"))) == 1
+    assert "1 unsure frames are in" in result.stderr
+
+
+def test_a_demo_that_is_told_to_end_ends_well(bundle_path: Path, tmp_path: Path) -> None:
+    events, video = tmp_path / "events", tmp_path / "demo.mp4"
+    os.mkfifo(events)
+    command = [
+        sys.executable,
+        "-m",
+        "edgecnn",
+        "demo",
+        bundle_path,
+        "--camera",
+        "synthetic",
+        "--view",
+        "none",
+        "--json",
+    ]
+    demo = subprocess.Popen([*command, "--record", video, "--events", events], stdout=subprocess.PIPE, text=True)
+    with events.open() as lines:
+        for _ in range(5):
+            lines.readline()
+        demo.terminate()
+        while lines.readline():
+            pass
+    out, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 0
+    assert json.loads(out)["frames"] >= 5
+    assert cv2.VideoCapture(str(video)).read()[0]
+
+
+def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    typed = ("--camera", "0", "--view", "none", "--pace", "5")
+    positional, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, *typed)
+    assert positional == (bundle_path, typed)
+    assert named == {"file": "edgecnn.service", "online": False}
+    _, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, "--out", "mug.service")
+    assert named == {"file": "mug.service", "online": True}
 
 
 def test_a_synthetic_demo_keeps_its_contract(bundle_path: Path) -> None:
@@ -257,6 +304,13 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / name / f"{number}.png").write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     (root / "star" / "[notes].txt").write_text("no image")
     return root
+
+
+def test_a_service_of_a_wrong_option_is_not_written(bundle_path: Path, tmp_path: Path) -> None:
+    result = run("service", bundle_path, "--out", tmp_path / "x.service", "--camra", "0")
+    assert result.exit_code == 2
+    assert "No such option '--camra'" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_keeps_its_contract(drawn: Path, tmp_path: Path) -> None:
@@ -349,6 +403,8 @@ def test_a_model_that_cannot_be_used(
         (["demo", MODEL, "--camera", "synthetic", "--target", "onnx"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--frames", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--pace", "0"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--collect-below", "0.5"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--record", "demo"], 2, "usage"),
         (["bench", MODEL, "--target", "onnx"], 2, "usage"),
         (["bench", MODEL, "--threads", "1,x"], 2, "usage"),
         (["bench", MODEL, "--threads", "²"], 2, "usage"),

@@ -6,29 +6,37 @@
         open_camera("0") as camera,
         Classifier(Bundle.read("shapes.tflite")) as classifier,
         VIEWS["terminal"]() as view,
-        events_to("answers.jsonl") as on_answer,
+        events_to("answers.jsonl") as write,
     ):
-        summary = run(camera, classifier, view=view, frames=100, on_answer=on_answer)
+        summary = run(camera, classifier, view=view, frames=100, consumers=[write])
 """
 
 from edgecnn.device.cameras import open_camera
+from edgecnn.device.collect import LIMIT_BYTES, Collection, Unsure
 from edgecnn.device.events import events_to
 from edgecnn.device.frames import Answer, Camera, Frame
 from edgecnn.device.loop import Summary, run
+from edgecnn.device.record import recording_to
 from edgecnn.device.steady import SMOOTHING_S
 from edgecnn.device.views import VIEWS, Controls, Run, View
+from edgecnn.device.watchdog import Watched
 
 __all__ = [
+    "LIMIT_BYTES",
     "SMOOTHING_S",
     "VIEWS",
     "Answer",
     "Camera",
+    "Collection",
     "Controls",
     "Frame",
     "Run",
     "Summary",
+    "Unsure",
     "View",
+    "Watched",
     "events_to",
     "open_camera",
+    "recording_to",
     "run",
 ]

@@ -15,8 +15,8 @@ from edgecnn.errors import DeviceError, UsageError
 
 
 @contextmanager
-def events_to(target: str | None) -> Iterator[Callable[[Answer], None] | None]:
-    """What `run` calls with each answer: it writes a line to a file, or to stdout for ``-``; None for no target.
+def events_to(target: str) -> Iterator[Callable[[Answer], None]]:
+    """What `run` calls with each answer: it writes a line to a file, or to stdout for ``-``.
 
     Nothing is buffered: a reader at the other end of a pipe sees each line at once. When that reader has gone, the
     `BrokenPipeError` goes through, and `run` ends as it does for Ctrl-C.
@@ -25,9 +25,7 @@ def events_to(target: str | None) -> Iterator[Callable[[Answer], None] | None]:
         UsageError: the file cannot be opened.
         DeviceError: while writing: the disk is full, or it failed.
     """
-    if target is None:
-        yield None
-    elif target == "-":
+    if target == "-":
         sys.stdout.flush()
         # Below Python's buffer: what a broken pipe leaves in there would be written again, and fail, at exit.
         yield _writer(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "stdout")

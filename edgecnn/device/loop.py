@@ -1,7 +1,7 @@
 """The one loop, on any camera: capture and preprocess, invoke and postprocess, and showing, each in its own thread."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.device.ahead import Ahead
+from edgecnn.device.collect import Collection
 from edgecnn.device.frames import PHASES, Answer, Camera, Frame
 from edgecnn.device.steady import SMOOTHING_S, Steady
 from edgecnn.device.views import Controls, Run, View
@@ -94,7 +95,8 @@ def run(
     pace: float | None = None,
     threshold: float = 0.0,
     smoothing_s: float = SMOOTHING_S,
-    on_answer: Callable[[Answer], None] | None = None,
+    consumers: Sequence[Callable[[Answer], None]] = (),
+    collection: Collection | None = None,
 ) -> Summary:
     """Answer frames until ``frames`` are answered, the camera ends, or Ctrl-C; all three are normal ends.
 
@@ -111,8 +113,9 @@ def run(
         pace: answer at most so many a second, on a schedule that does not drift; None for as fast as it goes.
         threshold: the score under which a frame is unknown, 0 to 1; the view may change it.
         smoothing_s: see `edgecnn.device.steady`.
-        on_answer: is called with every answer, in the thread that answers; a `BrokenPipeError` from it is a normal
+        consumers: are called with every answer, in the thread that answers; a `BrokenPipeError` from one is a normal
             end, too.
+        collection: where a view may save frames as photos of a class; None where nobody asked for that.
 
     Raises:
         DeviceError: the camera stopped delivering.
@@ -131,8 +134,8 @@ def run(
                 steady.threshold = controls.threshold
                 answer = _answer(taken, classifier, steady, dropped=ready.replaced)
                 tally.add(answer, knows=answer.frame.truth in classifier.labels)
-                if on_answer is not None:
-                    on_answer(answer)
+                for consume in consumers:
+                    consume(answer)
                 yield answer
 
         with Ahead(answers(), latest=camera.live, name="answer") as answered:
@@ -144,6 +147,7 @@ def run(
                         threads=classifier.threads,
                         labels=classifier.labels,
                         controls=controls,
+                        collection=collection,
                     )
                 )
                 while not (controls.stop or answered.over):

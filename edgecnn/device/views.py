@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+from edgecnn.device.collect import Collection
 from edgecnn.device.frames import Answer
 
 
@@ -33,6 +34,7 @@ class Run:
         threads: of the interpreter.
         labels: the names of all classes.
         controls: see there.
+        collection: where frames may be saved as photos of a class; None where nobody asked for that.
     """
 
     camera: str
@@ -40,6 +42,7 @@ class Run:
     threads: int
     labels: tuple[str, ...]
     controls: Controls
+    collection: Collection | None = None
 
 
 class View(Protocol):

@@ -173,7 +173,7 @@ def test_a_live_camera_gives_the_latest_frame_and_the_rest_is_counted(number_cla
     camera = LiveCamera()
     classifier = SlowClassifier(number_classifier, camera)
     answers: list[Answer] = []
-    summary = run(camera, classifier, view=NoView(), frames=10, on_answer=answers.append)
+    summary = run(camera, classifier, view=NoView(), frames=10, consumers=[answers.append])
     numbers = [answer.frame.number for answer in answers]
     assert summary.frames == len(numbers) == 10
     for answer, following, published in zip(numbers, numbers[1:], classifier.published, strict=False):
@@ -291,7 +291,7 @@ def test_what_the_reading_of_answers_raises_comes_out(number_classifier: FrameCl
         raise DeviceError("The disk is full.", remedy="free some")
 
     with pytest.raises(DeviceError, match="disk is full"):
-        run(LiveCamera(), number_classifier, view=NoView(), on_answer=full)
+        run(LiveCamera(), number_classifier, view=NoView(), consumers=[full])
     assert not capture_threads()
 
 

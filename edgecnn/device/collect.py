@@ -1,0 +1,109 @@
+"""``--collect``: frames kept as photos of a class, for the next build; and frames that the model is unsure of."""
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cv2
+
+from edgecnn.device.frames import Answer, Frame
+from edgecnn.errors import DeviceError, UsageError
+from edgecnn.files import write_atomically
+from edgecnn.images import is_label, visible_files
+
+LIMIT_BYTES = 1_000_000_000
+EVERY_S = 1.0
+_QUALITY = 95
+
+
+class Collection:
+    """A folder of class folders that grows by single frames, as ``edgecnn build --data`` takes it.
+
+    Each photo is written whole or not at all, as ``CLASS/DATE-TIME-NUMBER.jpg``.
+
+    Args:
+        root: the folder; it is made with the first photo.
+        limit_bytes: of all the files in it.
+    """
+
+    def __init__(self, root: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.root = root
+        self._limit_bytes = limit_bytes
+        try:
+            self._used = sum(path.stat().st_size for path in visible_files(root)) if root.exists() else 0
+            if root.exists() and not root.is_dir():
+                raise NotADirectoryError(20, "it is a file")
+        except OSError as error:
+            raise UsageError(
+                f"Nothing can be collected in {root}.",
+                received=error.strerror,
+                accepted="a folder of this user's, or a place for one",
+                remedy="choose another folder with --collect",
+            ) from error
+
+    def add(self, frame: Frame, label: str | None) -> Path:
+        """Save a frame as a photo of a class; without a label in the folder itself, for somebody to sort.
+
+        Raises:
+            UsageError: not a name that a class folder can have, or the folder cannot be written to.
+            DeviceError: the limit is reached, or the disk is full.
+        """
+        folder = self.root if label is None else self.root / _folder_name(label, self.root)
+        image = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+        if self._used + len(data) > self._limit_bytes:
+            raise DeviceError(
+                f"{self.root} is full: nothing more is collected.",
+                received=f"{self._used / 1e6:.0f} MB in it",
+                accepted=f"{self._limit_bytes / 1e6:.0f} MB, the limit",
+                remedy="move photos away, or raise --collect-limit",
+            )
+        now = datetime.now(tz=timezone.utc)
+        path = folder / f"{now:%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
+        write_atomically(path, data)
+        self._used += len(data)
+        return path
+
+
+class Unsure:
+    """What `run` calls with each answer: it keeps frames whose best smoothed score is low, one a second at most.
+
+    Args:
+        collection: where they go, in no class.
+        below: the score.
+
+    Attributes:
+        kept: how many there are.
+        ended: why there are no more, where the folder is full.
+    """
+
+    def __init__(self, collection: Collection, below: float) -> None:
+        self._collection, self._below = collection, below
+        self._next_s = 0.0
+        self.kept = 0
+        self.ended: DeviceError | None = None
+
+    def __call__(self, answer: Answer) -> None:
+        """Keep the frame of an unsure answer; a full folder is no reason to end a demo."""
+        if self.ended or answer.steady[0].score >= self._below or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + EVERY_S
+        try:
+            self._collection.add(answer.frame, None)
+            self.kept += 1
+        except DeviceError as error:
+            self.ended = error
+
+
+def _folder_name(label: str, root: Path) -> str:
+    """The name of a class's folder: one that is there already, whatever its case, or the label itself."""
+    name = label.strip()
+    if not is_label(name) or name.startswith(".") or "/" in name or "\0" in name or len(name.encode()) > 200:
+        raise UsageError(
+            "This is not a name of a class.",
+            received=f"{label!a}"[:80],
+            accepted="one line without /, that does not begin with a dot, of 200 bytes at most",
+            remedy="choose another name",
+        )
+    there = {path.name.casefold(): path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else {}
+    return there.get(name.casefold(), name)
