@@ -15,9 +15,10 @@ from edgecnn.device.cameras import open_camera
 from edgecnn.device.collect import LIMIT_BYTES, Collection, Unsure
 from edgecnn.device.events import events_to
 from edgecnn.device.frames import Answer, Camera, Frame
-from edgecnn.device.loop import Summary, run
+from edgecnn.device.loop import run
 from edgecnn.device.record import recording_to
 from edgecnn.device.steady import SMOOTHING_S
+from edgecnn.device.summary import Summary
 from edgecnn.device.views import VIEWS, Controls, Run, View
 from edgecnn.device.watchdog import Watched
 

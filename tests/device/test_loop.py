@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecnn.bundle import Bundle
-from edgecnn.device import loop
+from edgecnn.device import summary as summaries
 from edgecnn.device.cameras import open_camera
 from edgecnn.device.frames import Answer, Camera, Frame
 from edgecnn.device.loop import FrameClassifier, run
@@ -84,7 +84,7 @@ class SlowClassifier:
 
 
 def capture_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name in ("capture", "answer")]
+    return [thread for thread in threading.enumerate() if thread.name in ("capture", "invoke", "answer")]
 
 
 def labels(answers: list[Answer]) -> list[int]:
@@ -152,7 +152,7 @@ def test_what_was_not_measured_is_null(frames: int, number_video: Path, number_c
 def test_the_statistics_are_those_of_the_last_frames(
     number_classifier: FrameClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "KEPT_FRAMES", 5)
+    monkeypatch.setattr(summaries, "KEPT_FRAMES", 5)
 
     class Timed(LiveCamera):
         live = False

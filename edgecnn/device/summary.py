@@ -1,0 +1,113 @@
+"""What a run came to: counts, and statistics of the last frames, in the same memory after a minute and a month."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgecnn.device.frames import PHASES, Answer, Camera
+from edgecnn.latency import LatencyStats
+
+KEPT_FRAMES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        frames: how many were answered.
+        dropped: how many a live camera captured that were not answered.
+        fps: (frames - 1) / (last answer - first answer); None for fewer than two frames.
+        phases: statistics by phase, over the last `KEPT_FRAMES` frames; None where no frame was answered.
+        age: from the capture of a frame to when the view had shown it; None where nothing was shown, or the camera is
+            not live.
+        left_out: the files that could not be read, each with its reason.
+        truth: the share of frames whose best label is the true one, that of frames for which the true one was shown,
+            and their number; None where it is not known, or no class of the model's.
+    """
+
+    frames: int
+    dropped: int
+    fps: float | None
+    phases: dict[str, LatencyStats | None]
+    age: LatencyStats | None
+    camera: str
+    runtime: str
+    threads: int
+    left_out: tuple[str, ...]
+    truth: tuple[float, float, int] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that ``demo --json`` prints."""
+        return {
+            "schema": 1,
+            "frames": self.frames,
+            "fps": self.fps,
+            "dropped": self.dropped,
+            "phases": {name: _percentiles(stats) for name, stats in self.phases.items()},
+            "age": self.age and _percentiles(self.age),
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "camera": self.camera,
+            "left_out": list(self.left_out),
+            "truth": self.truth and dict(zip(("accuracy", "shown", "n"), self.truth, strict=True)),
+        }
+
+
+class Ring:
+    """The last `KEPT_FRAMES` timings of each column: the same memory after a minute and after a month."""
+
+    def __init__(self, columns: int) -> None:
+        self.added = 0
+        self._rows = np.zeros((KEPT_FRAMES, columns), np.int64)
+
+    def add(self, timings_ns: tuple[int, ...]) -> None:
+        """Take in one of each column."""
+        self._rows[self.added % KEPT_FRAMES] = timings_ns
+        self.added += 1
+
+    def stats(self) -> list[LatencyStats | None]:
+        """Statistics of each column; None where nothing was added."""
+        rows = self._rows[: self.added]
+        return [LatencyStats.of(column.tolist()) if self.added else None for column in rows.T]
+
+
+class Tally:
+    """Counts the answers, and keeps the timings of the last ones."""
+
+    def __init__(self) -> None:
+        self._phases = Ring(len(PHASES))
+        self._first_ns = self._last_ns = 0
+        self._known = self._right = self._shown = 0
+
+    def add(self, answer: Answer, *, knows: bool) -> None:
+        """``knows``: whether the frame's truth is known, and a class of the model's."""
+        if not self._phases.added:
+            self._first_ns = answer.answered_ns
+        self._last_ns = answer.answered_ns
+        self._phases.add(answer.phases_ns)
+        if knows:
+            self._known += 1
+            self._right += answer.predictions[0].label == answer.frame.truth
+            self._shown += answer.shown is not None and answer.shown.label == answer.frame.truth
+
+    def summary(self, camera: Camera, runtime: str, threads: int, *, dropped: int, age: LatencyStats | None) -> Summary:
+        """What it came to; see `Summary`."""
+        frames, seconds = self._phases.added, (self._last_ns - self._first_ns) / 1e9
+        return Summary(
+            frames=frames,
+            dropped=dropped,
+            fps=round((frames - 1) / seconds, 3) if seconds > 0 else None,
+            phases=dict(zip(PHASES, self._phases.stats(), strict=True)),
+            age=age,
+            camera=camera.name,
+            runtime=runtime,
+            threads=threads,
+            left_out=tuple(camera.left_out),
+            truth=(self._right / self._known, self._shown / self._known, self._known) if self._known else None,
+        )
+
+
+def _percentiles(stats: LatencyStats | None) -> dict[str, float | None]:
+    return {key: getattr(stats, key, None) for key in ("p50_ms", "p90_ms", "p99_ms")}
