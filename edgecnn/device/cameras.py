@@ -11,7 +11,7 @@ from edgecnn.device.frames import Camera
 from edgecnn.device.options import NOTHING_ASKED, CameraOptions, as_typed
 from edgecnn.device.pictures import ImageFolder, Synthetic
 from edgecnn.device.reconnect import Reconnecting
-from edgecnn.device.streams import SCHEMES, open_stream, public
+from edgecnn.device.streams import SCHEMES, Fifo, open_stream, public
 from edgecnn.device.video import VideoFile
 from edgecnn.device.wrapped import Adjusted, Paced
 from edgecnn.errors import DeviceError, UsageError
@@ -123,6 +123,10 @@ def _stream(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
     return open_stream(source, options)
 
 
+def _fifo(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    return Reconnecting(source, lambda: Fifo(source, options), options.stall_s)
+
+
 def _synthetic(_: str, options: CameraOptions, __: InputSpec | None) -> Camera:
     return _at_rate(Synthetic(options.size or (480, 640)), options.rate)
 
@@ -161,7 +165,7 @@ KINDS: tuple[Kind, ...] = (
         takes=frozenset({"size", "rate"}),
     ),
     Kind(accepted="rtsp://... or http://...", means=lambda source: source.startswith(SCHEMES), open=_stream),
-    Kind(accepted="a FIFO of video", means=lambda source: Path(source).is_fifo(), open=_stream),
+    Kind(accepted="a FIFO of video", means=lambda source: Path(source).is_fifo(), open=_fifo),
     Kind(
         accepted="an image or a folder of images",
         means=lambda source: Path(source).is_dir() or (Path(source).is_file() and cv2.haveImageReader(source)),

@@ -1,9 +1,11 @@
 """A live camera that comes back: whatever it is, it is opened again when it stalls, fails or goes away."""
 
+import atexit
 import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from edgecnn.device.frames import Camera, Frame
@@ -67,11 +69,17 @@ class Reconnecting(Camera):
             return None if self._closed else frame
 
     def close(self) -> None:
-        """Wake a read that waits, and let go of the camera; one that hangs is left to its thread after a second."""
+        """Wake a read that waits, and let go of the camera; one that hangs is left to its thread after a second.
+
+        Where it still hangs when the process ends, that waits for the camera's own time limits: C++ that comes back to
+        an interpreter that is gone aborts the process.
+        """
         with self._changed:
             self._closed = self._link.abandoned = True
             self._changed.notify_all()
         self._link.thread.join(CLOSE_S)
+        if self._link.thread.is_alive():
+            atexit.register(_wait_for, self._link.thread, 2 * self._stall_s)
 
     def _tend(self) -> float:
         """Do what is due about the connection; returns the seconds until there may be more to do."""
@@ -135,6 +143,11 @@ class _Link:
         finally:
             self.ended = True
             self._owner._ended()
+
+
+def _wait_for(thread: threading.Thread, seconds: float) -> None:
+    with suppress(KeyboardInterrupt):
+        thread.join(seconds)
 
 
 def _no_picture(name: str, seconds: float) -> DeviceError:

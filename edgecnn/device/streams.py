@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -49,7 +50,7 @@ _ASK = "import cv2, sys; cv2.VideoCapture(sys.stdin.read(), cv2.CAP_FFMPEG, list
 
 
 class Stream(Capture):
-    """RTSP, HTTP(S) or a FIFO. Certificates are not checked, for cameras sign their own.
+    """RTSP or HTTP(S). Certificates are not checked, for cameras sign their own.
 
     What has an end, a video on a web server, plays at its own pace, and ``read`` returns None there. Frames that change
     size are brought to that of the first by OpenCV.
@@ -86,6 +87,32 @@ class Stream(Capture):
         return frame
 
 
+class Fifo(Stream):
+    """A FIFO that another program writes a video to, for example ``rpicam-vid --inline -t 0 -o FIFO``.
+
+    Raises:
+        DeviceError: nobody writes to it, or nothing that FFmpeg reads.
+    """
+
+    def __init__(self, path: str, options: CameraOptions = NOTHING_ASKED) -> None:
+        # Opened here, without waiting for a writer: FFmpeg's own opening has no time limit.
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not select.select([self._descriptor], [], [], 2 * options.stall_s)[0]:
+                raise _failure(path, "gives no picture", f"nothing for {2 * options.stall_s:g} s")
+            super().__init__(f"pipe:{self._descriptor}", options)
+        except DeviceError:
+            os.close(self._descriptor)
+            raise
+        self.name = path
+
+    def close(self) -> None:
+        """Let go of the FIFO."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
 def open_stream(url: str, options: CameraOptions = NOTHING_ASKED) -> Reconnecting:
     """A stream that comes back after whatever happens to it.
 
@@ -96,7 +123,7 @@ def open_stream(url: str, options: CameraOptions = NOTHING_ASKED) -> Reconnectin
     try:
         return Reconnecting(public(url), lambda: Stream(url, options), options.stall_s)
     except DeviceError as error:
-        if url.startswith(SCHEMES) and time.monotonic() - start < options.stall_s:  # it was refused, not waited for
+        if time.monotonic() - start < options.stall_s:  # it was refused, not waited for
             raise why(url, options) from None
         raise error
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -101,12 +102,19 @@ def holders(path: str) -> list[str]:
     found, real = [], os.path.realpath(path)
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            files = process.joinpath("fd").iterdir()
-            if int(process.name) != os.getpid() and any(str(file.readlink()) == real for file in files):
+            if int(process.name) != os.getpid() and _has_open(process, real):
                 found.append(f"{process.joinpath('comm').read_text().strip()} ({process.name})")
         except OSError:
             continue  # it ended, or is another user's
     return found
+
+
+def _has_open(process: Path, path: str) -> bool:
+    for file in process.joinpath("fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if str(file.readlink()) == path:
+                return True
+    return False
 
 
 def _no_camera(path: str) -> DeviceError:
