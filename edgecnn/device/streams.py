@@ -60,10 +60,11 @@ class Stream(Capture):
     """
 
     live = True
+    ffmpeg_options = FFMPEG_OPTIONS
 
-    def __init__(self, url: str, options: CameraOptions = NOTHING_ASKED) -> None:
-        with _little_delay():
-            super().__init__(public(url), url, cv2.CAP_FFMPEG, _time_limits(options))
+    def __init__(self, url: str, options: CameraOptions = NOTHING_ASKED, name: str | None = None) -> None:
+        with _opened_with(self.ffmpeg_options):
+            super().__init__(name or public(url), url, cv2.CAP_FFMPEG, _time_limits(options))
         if not self.capture.isOpened():
             raise _failure(self.name, "cannot be opened as a video", "no picture")
         self._ends = self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
@@ -94,17 +95,18 @@ class Fifo(Stream):
         DeviceError: nobody writes to it, or nothing that FFmpeg reads.
     """
 
+    ffmpeg_options = FFMPEG_OPTIONS + "|probesize;500000"  # bytes; 5 MB are ten seconds and more of a small camera
+
     def __init__(self, path: str, options: CameraOptions = NOTHING_ASKED) -> None:
         # Opened here, without waiting for a writer: FFmpeg's own opening has no time limit.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             if not select.select([self._descriptor], [], [], 2 * options.stall_s)[0]:
                 raise _failure(path, "gives no picture", f"nothing for {2 * options.stall_s:g} s")
-            super().__init__(f"pipe:{self._descriptor}", options)
+            super().__init__(f"pipe:{self._descriptor}", options, path)
         except DeviceError:
             os.close(self._descriptor)
             raise
-        self.name = path
 
     def close(self) -> None:
         """Let go of the FIFO."""
@@ -168,11 +170,11 @@ def _time_limits(options: CameraOptions) -> list[int]:
 
 
 @contextmanager
-def _little_delay() -> Iterator[None]:
-    """`FFMPEG_OPTIONS` for what is opened meanwhile, unless the user set others. They would harm a file."""
+def _opened_with(options: str) -> Iterator[None]:
+    """FFmpeg's options for what is opened meanwhile, unless the user set others. Those for little delay harm files."""
     with _OPENING:
         theirs = os.environ.get(_OPTIONS_VARIABLE)
-        os.environ.setdefault(_OPTIONS_VARIABLE, FFMPEG_OPTIONS)
+        os.environ.setdefault(_OPTIONS_VARIABLE, options)
         try:
             yield
         finally:
