@@ -44,8 +44,11 @@ class Capture(Camera):
             raise Undecodable
         pixels = cast(Pixels, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         now, number = time.perf_counter_ns(), self.captured
+        captured_ns = start if wait else now
         self.captured += 1
-        return Frame(number=number, image=pixels, captured_ns=start if wait else now, capture_ns=now - start)
+        return Frame(
+            number=number, image=pixels, captured_ns=captured_ns, capture_ns=now - start, at_s=captured_ns / 1e9
+        )
 
     def close(self) -> None:
         """Give it back, after a read that another thread is in."""

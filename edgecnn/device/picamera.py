@@ -81,8 +81,8 @@ class PiCamera(Camera):
         finally:
             request.release()
         self._captured += 1
-        duration = time.perf_counter_ns() - start
-        return Frame(number=self._captured - 1, image=image, captured_ns=start, capture_ns=duration)
+        duration, number = time.perf_counter_ns() - start, self._captured - 1
+        return Frame(number=number, image=image, captured_ns=start, capture_ns=duration, at_s=start / 1e9)
 
     def close(self) -> None:
         """Give the camera back."""

@@ -7,6 +7,8 @@ from edgecnn.device.frames import Camera, Frame
 from edgecnn.errors import DeviceError
 from edgecnn.images import UnreadableImage, read_image, visible_files
 
+SCENE_RATE = 30  # frames a second of the scene's own time
+
 
 class ImageFolder(Camera):
     """The images in a folder and below it, sorted by path, or one image file. Hidden files are passed over.
@@ -77,8 +79,14 @@ class Synthetic(Camera):
         image, index = self._scene.frame(number)
         self._captured += 1
         now = time.perf_counter_ns()
-        truth = self._classes[index]
-        return Frame(number=number, image=image, captured_ns=now, capture_ns=now - start, truth=truth)
+        return Frame(
+            number=number,
+            image=image,
+            captured_ns=now,
+            capture_ns=now - start,
+            truth=self._classes[index],
+            at_s=number / SCENE_RATE,
+        )
 
     def close(self) -> None:
         """Nothing is held."""

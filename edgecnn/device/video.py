@@ -1,5 +1,6 @@
 """A video file: every frame of it, or at a pace."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,7 @@ class VideoFile(Capture):
         return rate if 0 < rate <= 1000 else 25.0
 
     def read(self) -> Frame | None:
-        """Decode the next frame; the capture time is the whole of it.
+        """Decode the next frame; the capture time is the whole of it, ``at_s`` is its place in the film.
 
         Raises:
             DeviceError: there is no picture in the file, or one that cannot be decoded.
@@ -53,7 +54,7 @@ class VideoFile(Capture):
             if not self.captured:  # FFmpeg opens a text, and finds no picture in it
                 raise _no_video(self._path)
             self._check_end()
-        return frame
+        return frame and replace(frame, at_s=self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
 
     def _check_end(self) -> None:
         """Say once what a file that was cut short lacks."""

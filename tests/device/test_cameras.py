@@ -31,6 +31,7 @@ def test_a_video_gives_every_frame_once_in_order(number_video: Path) -> None:
     assert not camera.live
     assert [frame.number for frame in frames] == list(range(30))
     assert [round(frame.image.mean() / 8) for frame in frames] == list(range(30))
+    assert [frame.at_s for frame in frames] == pytest.approx([number / 10 for number in range(30)])
     assert all(frame.capture_ns > 0 and frame.source is None and frame.truth is None for frame in frames)
 
 
