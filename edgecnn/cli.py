@@ -91,10 +91,10 @@ def _size(context: click.Context, parameter: click.Parameter, value: str | None)
 
 
 def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from edgecnn.device import Region
-
     if value is None:
         return None
+    from edgecnn.device import Region
+
     with suppress(ValueError, TypeError):
         return Region(*map(float, value.split(",")))
     raise click.BadParameter(f"{value!r} is not LEFT,TOP,WIDTH,HEIGHT, such as 0.25,0.25,0.5,0.5 or 100,0,320,320")

@@ -20,7 +20,7 @@ from edgecnn.errors import DeviceError
 
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 # TCP, because a frame with lost packets is a grey one; no buffer before the decoder and no reordering after it.
-FFMPEG_OPTIONS = "rtsp_flags;prefer_tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0"
+FFMPEG_OPTIONS = "rtsp_flags;prefer_tcp|fflags;nobuffer|flags;low_delay|fpsprobesize;0|tls_verify;0"
 _OPTIONS_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _OPENING = threading.Lock()
 
@@ -50,7 +50,8 @@ _ASK = "import cv2, sys; cv2.VideoCapture(sys.stdin.read(), cv2.CAP_FFMPEG, list
 
 
 class Stream(Capture):
-    """RTSP or HTTP(S). Certificates are not checked, for cameras sign their own.
+    """RTSP or HTTP(S). Certificates are not checked, for cameras sign their own: ``$OPENCV_FFMPEG_CAPTURE_OPTIONS``,
+    where it is set, takes the place of `FFMPEG_OPTIONS`.
 
     What has an end, a video on a web server, plays at its own pace, and ``read`` returns None there. Frames that change
     size are brought to that of the first by OpenCV.

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -161,3 +163,30 @@ def test_a_slow_reader_sees_by_the_numbers_what_it_missed() -> None:
     assert first
     assert late
     assert late.number > first.number + 5
+
+
+def test_a_process_that_ends_waits_for_a_camera_that_hangs() -> None:
+    program = """
+import time, numpy as np
+from edgecnn.device.frames import Camera, Frame
+from edgecnn.device.reconnect import Reconnecting
+
+class Hanging(Camera):
+    name, live, left_out, read_one = "hanging", True, [], False
+
+    def read(self):
+        if self.read_one:
+            time.sleep(2)
+            print("the read has ended", flush=True)
+        self.read_one = True
+        return Frame(number=0, image=np.zeros((4, 4, 3), np.uint8), captured_ns=0, capture_ns=0)
+
+    def close(self):
+        print("closed", flush=True)
+
+Reconnecting("hanging", Hanging, stall_s=10).close()
+print("the program has ended", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["the program has ended", "the read has ended", "closed"]
+    assert (done.returncode, done.stderr) == (0, "")
