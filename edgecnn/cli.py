@@ -81,6 +81,25 @@ def _share(context: click.Context, parameter: click.Parameter, value: str | None
     raise click.BadParameter(f"{value!r} is not a share of the images from 0 to under 1, such as 1% or 0.01")
 
 
+def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    width, _, height = value.partition("x")
+    if width.isdecimal() and height.isdecimal():
+        return int(height), int(width)
+    raise click.BadParameter(f"{value!r} is not a width and a height, such as 640x480")
+
+
+def _region(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    if value is None:
+        return None
+    from edgecnn.device import Region
+
+    with suppress(ValueError, TypeError):
+        return Region(*map(float, value.split(",")))
+    raise click.BadParameter(f"{value!r} is not LEFT,TOP,WIDTH,HEIGHT, such as 0.25,0.25,0.5,0.5 or 100,0,320,320")
+
+
 def _number(*units: tuple[str, float]) -> Any:
     """A callback for a positive number with a unit: ``100kB`` and ``100000`` are one."""
 
@@ -228,13 +247,13 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 
 @main.command()
 @_model
-@click.option(
-    "--camera",
-    default="0",
-    show_default=True,
-    metavar="SOURCE",
-    help="0, /dev/..., video, image, folder, synthetic.",
-)
+@click.option("--camera", metavar="SOURCE", help="0, csi, rtsp://..., http://..., a file, synthetic.")
+@click.option("--size", metavar="WxH", callback=_size, help="Asked of the camera, such as 640x480.")
+@click.option("--rate", type=float, metavar="FPS", help="Asked of the camera; of a file: live, so fast.")
+@click.option("--realtime", is_flag=True, help="A video is live and plays at its own pace.")
+@click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
+@click.option("--mirror", is_flag=True, help="Swap left and right.")
+@click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
 @click.option("--view", metavar="NAME", help="terminal or none; the default is terminal where there is one.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
@@ -261,7 +280,13 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @_json
 def demo(
     model: Path,
-    camera: str,
+    camera: str | None,
+    size: tuple[int, int] | None,
+    rate: float | None,
+    realtime: bool,
+    rotate: str,
+    mirror: bool,
+    roi: Any,
     view: str | None,
     frames: int | None,
     pace: float | None,
@@ -276,13 +301,18 @@ def demo(
     target: str | None,
     as_json: bool,
 ) -> None:
-    """Recognise what a camera sees, live. Ctrl-C ends it."""
+    """Recognise what a camera sees, live. Ctrl-C ends it.
+
+    Without --camera: the Pi's own camera, else the first USB camera. SOURCE also
+    is a path in /dev, csi:1, a folder of images or a FIFO.
+    """
     from edgecnn import Bundle, Classifier, console
     from edgecnn.device import (
         LIMIT_BYTES,
         SMOOTHING_S,
         VIEWS,
         Answer,
+        CameraOptions,
         Collection,
         Unsure,
         Watched,
@@ -315,11 +345,14 @@ def demo(
         )
     collection = Collection(collect, limit_bytes=int(collect_limit or LIMIT_BYTES)) if collect else None
     unsure = Unsure(collection, below=collect_below) if collection and collect_below is not None else None
+    options: Any = {"size": size, "rate": rate, "realtime": realtime, "rotation": int(rotate), "mirror": mirror}
+    asked = CameraOptions(**options, region=roi)
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
+    seen = record or collect or view not in ("terminal", "none")  # whether anybody but the model looks at the frames
     with ExitStack() as stack, _ended_by_sigterm():
         classifier = stack.enter_context(Classifier(bundle, threads=threads, target=target))
-        source = stack.enter_context(open_camera(camera))
+        source = stack.enter_context(open_camera(camera, asked, model=None if seen else bundle.input, say=_say))
         consumers: list[Callable[[Answer], None]] = [unsure] if unsure else []
         if events:
             consumers.append(stack.enter_context(events_to(events)))
@@ -432,6 +465,10 @@ def show(model: Path, target: str | None, as_json: bool) -> None:
 
     document = {"path": str(model), **Bundle.read(model).describe(target)}
     console.to_stdout({"schema": 1, **document}, console.show_summary(document), as_json=as_json)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _say_unknown(unknown: Sequence[str]) -> None:

@@ -1,7 +1,9 @@
 """Real parts, made once a session: a small network with random weights, as every kind of file it can become."""
 
 import os
+import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("EDGECNN_FAIL_ON_SKIP") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Some tests talk to a real server that comes from Debian."""
+    if item.get_closest_marker("gst_rtsp_server") and not _has_rtsp_server():
+        pytest.skip("apt install --no-install-recommends python3-gi gir1.2-gst-rtsp-server-1.0")
+
+
+@cache
+def _has_rtsp_server() -> bool:
+    program = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    try:
+        return subprocess.run(["/usr/bin/python3", "-c", program], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 @pytest.fixture

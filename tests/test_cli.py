@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from edgecnn import Bundle
 from edgecnn.cli import main
+from edgecnn.device import CameraOptions, Region
 from edgecnn.shapes import CLASSES, render
 from tests.build.test_choice import photos
 
@@ -248,6 +249,26 @@ def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyP
     assert named == {"file": "mug.service", "online": True}
 
 
+def test_demo_asks_of_the_camera_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
+    view = ("--size", "1280x720", "--rate", 25, "--rotate", "270", "--mirror", "--roi", "0,0.5,1,0.5")
+    place = "edgecnn.device.open_camera"
+    (source, options), named = called(
+        monkeypatch, place, "demo", bundle_path, "--camera", "csi", "--view", "none", *view
+    )
+    asked = CameraOptions(size=(720, 1280), rate=25, rotation=270, mirror=True, region=Region(0, 0.5, 1, 0.5))
+    assert (source, options) == ("csi", asked)
+    assert named["model"] == Bundle.read(bundle_path).input  # nobody else looks at the frames
+    (source, options), named = called(monkeypatch, place, "demo", bundle_path, "--realtime", "--record", "a.mp4")
+    assert (source, options, named["model"]) == (None, CameraOptions(realtime=True), None)
+
+
+def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.device.cameras.find_camera", lambda: "synthetic")
+    result = run("demo", bundle_path, "--view", "none", "--frames", 2, "--rate", 100, "--json")
+    assert document(result)["camera"] == "synthetic"
+    assert "The camera is synthetic." in result.stderr
+
+
 def test_a_synthetic_demo_keeps_its_contract(bundle_path: Path) -> None:
     result = run("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 5, "--json")
     assert result.exit_code == 0, result.stderr
@@ -398,6 +419,13 @@ def test_a_model_that_cannot_be_used(
     [
         (["demo", MODEL, "--camera", "/dev/video97"], 7, "device"),
         (["demo", MODEL, "--camera", "no-such.mp4"], 7, "device"),
+        (["demo", MODEL, "--camera", "rtsp://user:secret@127.0.0.1:9/"], 7, "device"),
+        (["demo", MODEL, "--camera", "csi:9"], 7, "device"),
+        (["demo", MODEL, "--camera", "synthetic", "--realtime"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--rate", "0", "--roi", "1,1,0,0"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--size", "640"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--roi", "1,2,3"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--rotate", "45"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--view", "hologram"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--events", "-"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--target", "onnx"], 2, "usage"),

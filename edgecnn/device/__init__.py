@@ -11,11 +11,12 @@
         summary = run(camera, classifier, view=view, frames=100, consumers=[write])
 """
 
-from edgecnn.device.cameras import open_camera
+from edgecnn.device.cameras import find_camera, open_camera
 from edgecnn.device.collect import LIMIT_BYTES, Collection, Unsure
 from edgecnn.device.events import events_to
 from edgecnn.device.frames import Answer, Camera, Frame
 from edgecnn.device.loop import run
+from edgecnn.device.options import CameraOptions, Region
 from edgecnn.device.record import recording_to
 from edgecnn.device.steady import SMOOTHING_S
 from edgecnn.device.summary import Summary
@@ -28,15 +29,18 @@ __all__ = [
     "VIEWS",
     "Answer",
     "Camera",
+    "CameraOptions",
     "Collection",
     "Controls",
     "Frame",
+    "Region",
     "Run",
     "Summary",
     "Unsure",
     "View",
     "Watched",
     "events_to",
+    "find_camera",
     "open_camera",
     "recording_to",
     "run",

@@ -1,121 +1,181 @@
-"""Every camera that ``--camera`` knows, and the rule that finds the one that is meant."""
+"""Every source that ``--camera`` knows, the rule that finds the one that is meant, the choice where none is named."""
 
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 
-from edgecnn.device.frames import Camera, Frame
-from edgecnn.device.video import UsbCamera, VideoFile
-from edgecnn.errors import DeviceError
-from edgecnn.images import UnreadableImage, read_image, visible_files
+from edgecnn.device import picamera, usb
+from edgecnn.device.frames import Camera
+from edgecnn.device.options import NOTHING_ASKED, CameraOptions, as_typed
+from edgecnn.device.pictures import ImageFolder, Synthetic
+from edgecnn.device.reconnect import Reconnecting
+from edgecnn.device.streams import SCHEMES, Fifo, open_stream, public
+from edgecnn.device.video import VideoFile
+from edgecnn.device.wrapped import Adjusted, Paced
+from edgecnn.errors import DeviceError, UsageError
+from edgecnn.preprocess import InputSpec
 
-__all__ = ["Camera", "Frame", "ImageFolder", "Synthetic", "UsbCamera", "VideoFile", "open_camera"]
 
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of source: a line of `KINDS`.
 
-class ImageFolder(Camera):
-    """The images in a folder and below it, sorted by path, or one image file. Hidden files are passed over.
-
-    A file that cannot be read is left out, and ``left_out`` says so and why.
-
-    Raises:
-        DeviceError: there are no files; while reading, when it turns out that none of them is an image.
+    Attributes:
+        accepted: what a user writes for it.
+        means: whether a user means it.
+        open: opens it: source, options, and what the model takes where nobody else needs the frames.
+        takes: those of size, rate and realtime that it can give.
     """
 
-    live = False
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.name or str(path)
-        self.left_out: list[str] = []
-        self._path = path
-        self._root = path if path.is_dir() else path.parent
-        self._files = visible_files(path) if path.is_dir() else [path]
-        self._next = self._captured = 0
-        if not self._files:
-            raise _no_images(path, "no files")
-
-    def read(self) -> Frame | None:
-        """Read the next file that is an image; the capture time is its read and its decode."""
-        while self._next < len(self._files):
-            path = self._files[self._next]
-            self._next += 1
-            start = time.perf_counter_ns()
-            try:
-                image, _ = read_image(path)
-            except (UnreadableImage, OSError) as error:
-                self.left_out.append(f"{path.relative_to(self._root)}: {error}")
-                continue
-            now, number = time.perf_counter_ns(), self._captured
-            self._captured += 1
-            source = str(path.relative_to(self._root))
-            return Frame(number=number, image=image, captured_ns=now, capture_ns=now - start, source=source)
-        if not self._captured:
-            raise _no_images(self._path, "; ".join(self.left_out[:3]))
-        return None
-
-    def close(self) -> None:
-        """Nothing is held."""
+    accepted: str
+    means: Callable[[str], bool]
+    open: Callable[[str, CameraOptions, InputSpec | None], Camera]
+    takes: frozenset[str] = frozenset()
 
 
-class Synthetic(Camera):
-    """An endless moving scene with one shape at a time, whose truth is known; the same on every machine."""
-
-    name = "synthetic"
-    live = False
-
-    def __init__(self, seed: int = 0) -> None:
-        from edgecnn.shapes import CLASSES, Scene
-
-        self.left_out: list[str] = []
-        self._classes = CLASSES
-        self._scene = Scene(seed=seed)
-        self._captured = 0
-
-    def read(self) -> Frame:
-        """Render the next frame; the capture time is the rendering."""
-        start, number = time.perf_counter_ns(), self._captured
-        image, index = self._scene.frame(number)
-        self._captured += 1
-        now = time.perf_counter_ns()
-        truth = self._classes[index]
-        return Frame(number=number, image=image, captured_ns=now, capture_ns=now - start, truth=truth)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def open_camera(source: str) -> Camera:
-    """The camera that a user means.
+def open_camera(
+    source: str | None = None,
+    options: CameraOptions = NOTHING_ASKED,
+    *,
+    model: InputSpec | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Camera:
+    """The camera that a user means, open, and already delivering where it is live.
 
     Args:
-        source: ``synthetic``; the number of a camera or its path in ``/dev``; a video, an image, or a folder of images.
+        source: what one of `KINDS` accepts; None for the Pi's own camera where there is one, else the first V4L2 device
+            that captures.
+        options: what is asked of it.
+        model: what the model takes, where nobody but the model looks at the frames: a Pi's own camera then may give
+            frames of just that size.
+        say: is told which camera was chosen, and a size that differs from the one that was asked for.
 
     Raises:
         DeviceError: there is no such camera or file, or it cannot be read.
+        UsageError: the options are wrong, or the source cannot give what they ask for.
     """
-    path = Path(source)
-    if source == "synthetic":
-        return Synthetic()
-    if source.isdecimal():
-        return UsbCamera(int(source))
-    if source.startswith("/dev/"):
-        return UsbCamera(source)
-    if path.is_dir():
-        return ImageFolder(path)
-    if path.is_file():  # what is in it decides, not what it is called
-        return ImageFolder(path) if cv2.haveImageReader(source) else VideoFile(path)
+    if source is None:
+        source = find_camera()
+        say(f"The camera is {source}.")
+    kind = next((kind for kind in KINDS if kind.means(source)), None)
+    if kind is None:
+        raise DeviceError(
+            f"There is no camera, file or folder {public(source)}.",
+            received=public(source),
+            accepted="; ".join(kind.accepted for kind in KINDS),
+            remedy="check the path, see `v4l2-ctl --list-devices`, or try --camera synthetic",
+        )
+    _check(options, kind)
+    camera = kind.open(source, options, model)
+    if isinstance(camera, Reconnecting) and options.size not in (None, camera.size):
+        say(f"{camera.name} was asked for {as_typed(options.size)} and gives {as_typed(camera.size)}.")
+    return Adjusted(camera, options) if options.changes_pictures else camera
+
+
+def find_camera() -> str:
+    """What ``--camera`` would name: the Pi's own camera where picamera2 finds one, else the first V4L2 device.
+
+    Raises:
+        DeviceError: there is neither.
+    """
+    try:
+        if picamera.cameras():
+            return "csi"
+        csi = "picamera2 finds no camera"
+    except DeviceError:
+        csi = "no picamera2"
+    if found := usb.devices():
+        return found[0]
     raise DeviceError(
-        f"There is no camera, file or folder {source}.",
-        received=source,
-        accepted="synthetic, a number such as 0, /dev/video0, a video, an image, or a folder of images",
-        remedy="check the path, see `v4l2-ctl --list-devices`, or try --camera synthetic",
+        "There is no camera here.",
+        received=f"{csi}; no /dev/video* that captures",
+        accepted="; ".join(kind.accepted for kind in KINDS),
+        remedy="plug one in, name a stream, a video or a folder, or try --camera synthetic",
     )
 
 
-def _no_images(path: Path, received: str) -> DeviceError:
-    return DeviceError(
-        f"There is no image in {path}.",
-        received=received,
-        accepted="a whole image in any format that OpenCV reads, or a folder that holds some",
-        remedy="check the path, or try --camera synthetic",
-    )
+def _check(options: CameraOptions, kind: Kind) -> None:
+    """Every problem of the options at once."""
+    problems = options.problems()
+    problems += [f"{name} cannot be asked of this source" for name in options.asked().keys() - kind.takes]
+    if problems:
+        raise UsageError(
+            "The options of the camera do not fit.",
+            received="; ".join(sorted(problems)),
+            accepted=f"of {kind.accepted}: {', '.join(sorted(kind.takes)) or 'neither size, rate nor realtime'}",
+            remedy="leave out what does not fit; a picture is resized to the model's input in any case",
+        )
+
+
+def _usb(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    device = int(source) if source.isdecimal() else source
+    return Reconnecting(usb.device_path(device), lambda: usb.UsbCamera(device, options), options.stall_s)
+
+
+def _csi(source: str, options: CameraOptions, model: InputSpec | None) -> Camera:
+    number = int(source.partition(":")[2] or 0)
+    return Reconnecting(f"csi:{number}", lambda: picamera.PiCamera(number, options, model), options.stall_s)
+
+
+def _stream(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    return open_stream(source, options)
+
+
+def _fifo(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    return Reconnecting(source, lambda: Fifo(source, options), options.stall_s)
+
+
+def _synthetic(_: str, options: CameraOptions, __: InputSpec | None) -> Camera:
+    return _at_rate(Synthetic(options.size or (480, 640)), options.rate)
+
+
+def _images(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    return _at_rate(ImageFolder(Path(source)), options.rate)
+
+
+def _video(source: str, options: CameraOptions, _: InputSpec | None) -> Camera:
+    video = VideoFile(Path(source))
+    return _at_rate(video, video.rate if options.realtime else options.rate)
+
+
+def _at_rate(camera: Camera, rate: float | None) -> Camera:
+    return camera if rate is None else Paced(camera, rate)
+
+
+# The first that is meant is taken. Of a file, what is in it decides, not what it is called.
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        accepted="synthetic",
+        means=lambda source: source == "synthetic",
+        open=_synthetic,
+        takes=frozenset({"size", "rate"}),
+    ),
+    Kind(
+        accepted="csi or csi:1, a Pi's own camera",
+        means=lambda source: source == "csi" or (source.startswith("csi:") and source[4:].isdecimal()),
+        open=_csi,
+        takes=frozenset({"size", "rate"}),
+    ),
+    Kind(
+        accepted="0 or /dev/video0, a USB camera",
+        means=lambda source: source.isdecimal() or source.startswith("/dev/"),
+        open=_usb,
+        takes=frozenset({"size", "rate"}),
+    ),
+    Kind(accepted="rtsp://... or http://...", means=lambda source: source.startswith(SCHEMES), open=_stream),
+    Kind(accepted="a FIFO of video", means=lambda source: Path(source).is_fifo(), open=_fifo),
+    Kind(
+        accepted="an image or a folder of images",
+        means=lambda source: Path(source).is_dir() or (Path(source).is_file() and cv2.haveImageReader(source)),
+        open=_images,
+        takes=frozenset({"rate"}),
+    ),
+    Kind(
+        accepted="a video",
+        means=lambda source: Path(source).is_file(),
+        open=_video,
+        takes=frozenset({"rate", "realtime"}),
+    ),
+)

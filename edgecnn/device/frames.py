@@ -15,7 +15,7 @@ class Frame:
     """One captured image.
 
     Attributes:
-        number: how many frames this camera had captured before it.
+        number: how many frames this camera had captured before it; a gap is frames that nobody took in time.
         image: RGB, (height, width, 3), uint8.
         captured_ns: when it was captured, by `time.perf_counter_ns`.
         capture_ns: how long the read or the decode took, without any waiting for a live camera's next frame.
@@ -61,24 +61,25 @@ class Camera(Protocol):
     Attributes:
         name: what a reader recognises it by.
         live: frames arrive whether they are taken or not, and the latest one wins.
-        left_out: the files that could not be read, each with its reason; only folders have any.
-        notice: what people should know at this moment, such as why there is no picture; None when all is well.
+        left_out: what could not be read, each with its reason: files of a folder, the rest of a film.
+        notice: what a viewer should know at this moment, such as "/dev/video0 gives no picture; trying again in 4 s";
+            None when all is well. May be asked for while another thread reads.
     """
 
     name: str
     live: bool
-    notice: str | None = None
     left_out: list[str]
+    notice: str | None = None
 
     def read(self) -> Frame | None:
-        """The next frame, None at the end.
+        """Wait for the next frame; None at the end, and once the camera was closed.
 
         Raises:
             DeviceError: the camera stopped delivering.
         """
 
     def close(self) -> None:
-        """Give the camera back."""
+        """Give the camera back. Another thread may be in `read`, which then returns soon."""
 
     def __enter__(self) -> "Camera":
         return self

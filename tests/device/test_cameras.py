@@ -1,6 +1,7 @@
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.device.cameras import ImageFolder, Synthetic, VideoFile, open_camera
+from edgecnn.device import picamera, usb
+from edgecnn.device.cameras import find_camera, open_camera
 from edgecnn.device.frames import Camera, Frame
-from edgecnn.errors import DeviceError
+from edgecnn.device.options import CameraOptions, Region
+from edgecnn.device.pictures import ImageFolder, Synthetic
+from edgecnn.device.video import VideoFile
+from edgecnn.errors import DeviceError, UsageError
 from edgecnn.shapes import CLASSES
 
 
@@ -26,6 +31,7 @@ def test_a_video_gives_every_frame_once_in_order(number_video: Path) -> None:
     assert not camera.live
     assert [frame.number for frame in frames] == list(range(30))
     assert [round(frame.image.mean() / 8) for frame in frames] == list(range(30))
+    assert [frame.at_s for frame in frames] == pytest.approx([number / 10 for number in range(30)])
     assert all(frame.capture_ns > 0 and frame.source is None and frame.truth is None for frame in frames)
 
 
@@ -92,7 +98,7 @@ def test_a_camera_that_is_not_there(source: str) -> None:
 
 
 def test_a_device_that_is_no_camera() -> None:
-    with pytest.raises(DeviceError, match="/dev/null cannot be opened as a camera"):
+    with pytest.raises(DeviceError, match="/dev/null cannot be opened as a camera: it gives no pictures"):
         open_camera("/dev/null")
 
 
@@ -159,26 +165,118 @@ def test_opencv_counts_the_same_frames(number_video: Path) -> None:
     assert count == len(frames_in(open_camera(str(number_video))))
 
 
-def test_a_usb_camera_that_is_unplugged(number_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[tuple[object, int]] = []
-    capture = cv2.VideoCapture(str(number_video))
-
-    def open_device(device: object, backend: int) -> cv2.VideoCapture:
-        opened.append((device, backend))
-        return capture
-
-    monkeypatch.setattr(cv2, "VideoCapture", open_device)  # there is no camera here: a video stands in for the driver
-    with open_camera("0") as camera:
-        assert camera.live
-        frames = [camera.read() for _ in range(30)]
-        with pytest.raises(DeviceError, match="/dev/video0 stopped delivering after 30 frames"):
-            camera.read()
-    assert opened == [(0, cv2.CAP_V4L2)]
-    assert [frame and (frame.number, round(frame.image.mean() / 8)) for frame in frames] == [(n, n) for n in range(30)]
-    assert not capture.isOpened()
-
-
 def test_a_text_that_is_called_an_image_ends_with_an_error_and_not_as_an_empty_film(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("These are words.\n")
     with pytest.raises(DeviceError, match=r"text\.jpg is neither an image nor a video"):
         open_camera(str(tmp_path / "text.jpg")).read()
+
+
+def test_a_video_that_was_cut_in_the_middle_says_so(write_video: Callable[..., Path], tmp_path: Path) -> None:
+    whole = write_video([np.full((48, 64, 3), number, np.uint8) for number in range(60)]).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: len(whole) // 2])
+    camera = open_camera(str(tmp_path / "cut.avi"))
+    frames = frames_in(camera)
+    assert 5 < len(frames) < 50
+    (said,) = camera.left_out
+    assert said.startswith("cut.avi: ends after")
+    assert "of 6.0 s" in said
+
+
+def test_a_whole_video_says_nothing(number_video: Path) -> None:
+    camera = open_camera(str(number_video))
+    assert len(frames_in(camera)) == 30
+    assert (camera.left_out, camera.notice, camera.read()) == ([], None, None)
+
+
+@pytest.mark.parametrize("options", [CameraOptions(realtime=True), CameraOptions(rate=10)])
+def test_a_video_as_a_live_source(options: CameraOptions, write_video: Callable[..., Path]) -> None:
+    video = write_video([np.full((48, 64, 3), number * 8, np.uint8) for number in range(8)])  # ten a second
+    camera = open_camera(str(video), options)
+    frames = frames_in(camera)
+    assert camera.live
+    assert [round(frame.image.mean() / 8) for frame in frames] == list(range(8))
+    assert frames[-1].captured_ns - frames[0].captured_ns >= 0.69e9
+
+
+@pytest.mark.parametrize(("size", "shape"), [(None, (480, 640, 3)), ((96, 128), (96, 128, 3))])
+def test_the_scene_as_a_live_source(size: tuple[int, int] | None, shape: tuple[int, ...]) -> None:
+    with open_camera("synthetic", CameraOptions(rate=50, size=size)) as camera:
+        frames = [frame for _ in range(11) if (frame := camera.read())]
+    assert camera.live
+    assert frames[-1].captured_ns - frames[0].captured_ns >= 0.19e9
+    assert {frame.image.shape for frame in frames} == {shape}
+
+
+def test_close_wakes_a_read_that_waits_for_its_time() -> None:
+    camera = open_camera("synthetic", CameraOptions(rate=0.001))
+    assert camera.read() is not None
+    reader = threading.Thread(target=camera.read)
+    reader.start()
+    camera.close()
+    reader.join(30)
+    assert not reader.is_alive()
+
+
+def test_every_source_is_turned_mirrored_and_cut(number_folder: Path, tmp_path: Path) -> None:
+    picture = np.zeros((4, 6, 3), np.uint8)
+    picture[0, 0] = (255, 0, 0)
+    path = tmp_path / "corner.png"
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    options = CameraOptions(rotation=90, mirror=True, region=Region(0, 0, 2, 2))
+    (frame,) = frames_in(open_camera(str(path), options))
+    assert frame.image.tolist() == [[[255, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]]
+    assert (frame.number, frame.source) == (0, "corner.png")
+    camera = open_camera(str(number_folder), CameraOptions(mirror=True))
+    assert len(frames_in(camera)) == 5
+    assert len(camera.left_out) == 2
+
+
+def test_a_region_beyond_a_frame(number_folder: Path) -> None:
+    camera = open_camera(str(number_folder), CameraOptions(region=Region(32, 0, 64, 48)))
+    with pytest.raises(DeviceError, match="reaches beyond") as caught:
+        camera.read()
+    assert "64x48" in str(caught.value.received)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "problems"),
+    [
+        ("synthetic", CameraOptions(realtime=True), ["realtime"]),
+        ("VIDEO", CameraOptions(size=(480, 640)), ["size"]),
+        ("VIDEO", CameraOptions(rate=5, realtime=True), ["exclude each other"]),
+        ("FOLDER", CameraOptions(size=(9, 9), realtime=True), ["size is 16", "size cannot", "realtime cannot"]),
+        ("rtsp://user:secret@127.0.0.1:9/", CameraOptions(rate=5, size=(480, 640)), ["rate cannot", "size cannot"]),
+        ("0", CameraOptions(realtime=True), ["realtime cannot"]),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_all_at_once(
+    source: str, options: CameraOptions, problems: list[str], number_video: Path, number_folder: Path
+) -> None:
+    source = source.replace("VIDEO", str(number_video)).replace("FOLDER", str(number_folder))
+    with pytest.raises(UsageError) as caught:
+        open_camera(source, options)
+    assert all(problem in str(caught.value.received) for problem in problems)
+    assert "secret" not in str(caught.value.as_json())
+
+
+def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usb, "devices", list)
+    with pytest.raises(DeviceError, match="no camera here") as caught:
+        open_camera()
+    assert (caught.value.exit_code, caught.value.received) == (7, "no picamera2; no /dev/video* that captures")
+    assert "--camera synthetic" in caught.value.remedy
+
+
+def test_the_pi_s_own_camera_is_chosen_first_and_then_a_usb_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usb, "devices", lambda: ["/dev/video2", "/dev/video4"])
+    assert find_camera() == "/dev/video2"
+    monkeypatch.setattr(picamera, "cameras", list)
+    assert find_camera() == "/dev/video2"
+    monkeypatch.setattr(picamera, "cameras", lambda: ["imx708"])
+    assert find_camera() == "csi"
+
+
+def test_a_password_in_an_address_that_nobody_knows_is_not_printed() -> None:
+    with pytest.raises(DeviceError, match=r"rtmp://user:\*\*\*@host/live") as caught:
+        open_camera("rtmp://user:secret@host/live")
+    assert "secret" not in str(caught.value.as_json())
