@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.bundle import nothing_classes
+from edgecnn.bundle import NOTHING, nothing_classes
 from edgecnn.evaluation import Evaluation, wilson
 
 BINS = 15
@@ -87,6 +87,22 @@ def figures(
         "wrong_accepted": acceptance(shown[~is_right]),
         "out_of_set_accepted": out_of_set and {**out_of_set, "chosen_on": chosen_on},
     }
+
+
+def advice(found: dict[str, Any], labels: tuple[str, ...]) -> str | None:
+    """What can be done where the threshold lets in more than it should; None where it does not.
+
+    Args:
+        found: the figures.
+        labels: of the network.
+    """
+    strangers = found["out_of_set_accepted"]
+    if strangers is None or strangers["share"] <= LET_IN or nothing_classes(labels):
+        return None
+    return (
+        f"{strangers['share']:.0%} of the images of none of the classes are taken for one: no threshold helps a network "
+        f"that is sure of everything; a class {NOTHING[0]!r} of such images, in the data, can"
+    )
 
 
 def unknown() -> dict[str, Any]:

@@ -281,10 +281,10 @@ def _confidence(bundle: Bundle, test: Evaluation, metrics: Mapping[str, Any], co
     level = confidence.threshold(_evaluate(bundle, context.data["validation"]), halves[0])
     uncalibrated = replace(bundle, model=with_beta(bundle.model, metrics["temperature"]))
     before = _evaluate(uncalibrated, context.data["test"])
-    return {
-        **fitted,
-        **confidence.figures(level=level, before=before, test=test, strangers=halves[1], chosen_on=chosen_on),
-    }
+    found = confidence.figures(level=level, before=before, test=test, strangers=halves[1], chosen_on=chosen_on)
+    if advice := confidence.advice(found, context.data.labels):
+        context.progress.say(f"verify: {advice}")
+    return {**fitted, **found}
 
 
 def _evaluate(bundle: Bundle, images: Images) -> Evaluation:

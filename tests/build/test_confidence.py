@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.build.confidence import LEVELS, acceptance, calibration_error, figures, threshold
+from edgecnn.build.confidence import LEVELS, acceptance, advice, calibration_error, figures, threshold
 from edgecnn.evaluation import Evaluation, wilson
 
 LABELS = ("cat", "dog", "nothing")
@@ -109,6 +109,16 @@ def test_the_figures_of_a_test_split() -> None:
     assert report["ece"] == calibration_error(scores, truth == found)
     assert report["answers_changed"] == 1
     assert figures(level=0.5, before=before, test=test, strangers=None, chosen_on=0)["out_of_set_accepted"] is None
+
+
+def test_a_class_of_nothing_is_advised_where_strangers_get_in() -> None:
+    told = advice({"out_of_set_accepted": {"share": 0.417}}, ("cat", "dog"))
+    assert told
+    assert "42%" in told
+    assert "'nothing'" in told
+    assert advice({"out_of_set_accepted": {"share": 0.05}}, ("cat", "dog")) is None
+    assert advice({"out_of_set_accepted": {"share": 0.417}}, LABELS) is None
+    assert advice({"out_of_set_accepted": None}, ("cat", "dog")) is None
 
 
 def test_of_no_answers_no_share() -> None:
