@@ -100,8 +100,8 @@ def advice(found: dict[str, Any], labels: tuple[str, ...]) -> str | None:
     if strangers is None or strangers["share"] <= LET_IN or nothing_classes(labels):
         return None
     return (
-        f"{strangers['share']:.0%} of the images of none of the classes are taken for one: no threshold helps a network "
-        f"that is sure of everything; a class {NOTHING[0]!r} of such images, in the data, can"
+        f"{strangers['share']:.0%} of the images of none of the classes are taken for one: a threshold helps little "
+        f"where a network is sure of everything; a class {NOTHING[0]!r} of such images, in the data, can"
     )
 
 
