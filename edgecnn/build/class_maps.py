@@ -37,9 +37,9 @@ def added(model: Any) -> Any:
     Raises:
         ModelError: see `check`.
     """
-    pool, dense = _head(model)
+    pooled, dense = _head(model)
     maps = _convolution(dense)
-    both = keras.Model(model.inputs, [model.output, maps(pool.input)])
+    both = keras.Model(model.inputs, [model.output, maps(_taken(pooled))])
     maps.set_weights(_of_1x1(dense.get_weights()))
     return both
 
@@ -53,8 +53,8 @@ def added_aware(aware: Any, model: Any, spec: InputSpec, calibration: Rows) -> A
         spec: its input.
         calibration: (n, height, width, channels) uint8.
     """
-    pool, dense = _head(model)
-    features, last = aware.get_layer(f"quant_{pool.name}").input, aware.get_layer(f"quant_{dense.name}")
+    pooled, dense = _head(model)
+    features, last = aware.get_layer(f"quant_{pooled.layer.name}").input, aware.get_layer(f"quant_{dense.name}")
     aware_weights = [array for array, name in _weights(last) if name in ("kernel", "bias")]
     maps = _convolution(dense)
     plain = keras.Model(aware.inputs, maps(features))
@@ -62,7 +62,8 @@ def added_aware(aware: Any, model: Any, spec: InputSpec, calibration: Rows) -> A
     rounding = rounded_layer(maps)
     both = keras.Model(aware.inputs, [aware.output, rounding(features)])
     set_kernel_range(rounding)
-    set_range(rounding, *observe(plain, spec, calibration)[NAME])
+    low, high = observe(plain, spec, calibration)[NAME]
+    set_range(rounding, min(low, 0.0), max(high, 0.0))
     return both
 
 
@@ -79,12 +80,17 @@ def _weights(layer: Any) -> list[tuple[Any, str]]:
     return [(each.numpy(), each.name.split("/")[-1].split(":")[0]) for each in layer.variables]
 
 
+def _taken(node: Any) -> Any:
+    """The tensor that a call takes."""
+    return tf.nest.flatten(node.call_args[:1])[0]
+
+
 def _head(model: Any) -> tuple[Any, Any]:
-    """The pooling and the dense layer at a network's end."""
+    """The call of the pooling, and the dense layer, at a network's end."""
     graph, node = Graph.of(model), made_by(model.outputs[0])
     dense = node.layer
     while True:
-        node = made_by(tf.nest.flatten(node.call_args[:1])[0])
+        node = made_by(_taken(node))
         if node.is_input or type(node.layer).__name__ not in ("Dropout", "Flatten", "Reshape"):
             break
     fits = type(dense).__name__ == "Dense" and activation_of(dense) == "linear"
@@ -95,4 +101,4 @@ def _head(model: Any) -> tuple[Any, Any]:
             accepted="GlobalAveragePooling2D, then Dense",
             remedy="leave out class_maps, or let the network end like this",
         )
-    return node.layer, dense
+    return node, dense
