@@ -34,6 +34,7 @@ from edgecnn.preprocess import InputSpec
 
 MANIFEST_FILE = "edgecnn.json"
 MANIFEST_LIMIT = 4096
+NOTHING = ("nothing", "background", "unknown", "other")  # names of classes that are no answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class Bundle:
         model: the flatbuffer, without the zip behind it.
         input: the image it takes; None for a foreign file that takes none.
         labels: one name a class, in the order of its scores.
-        manifest: what the build knows about it, as JSON; None for a ``.tflite`` that edgecnn did not build.
+        manifest: what the build knows about it, as JSON; None for a ``.tflite`` that edgecnn did not build. In
+            ``confidence`` it has ``temperature`` and ``threshold``, which are properties here.
         normalization: (mean, std) of a float input, each one number or one a channel; None takes the input's zero
             point and scale.
         unknown: what a foreign file does not say, and what is assumed instead.
@@ -75,7 +77,7 @@ class Bundle:
         Raises:
             BundleError: the manifest is larger than 4 kB.
         """
-        model = _with_metadata(model, classifier_metadata(name, spec))
+        model = _with_metadata(model, name, spec)
         facts = {"name": name, "input": spec.as_json(), "model_sha256": hashlib.sha256(model).hexdigest()}
         bundle = cls(model=model, input=spec, labels=labels, manifest={"schema": 1, **facts, **manifest})
         if (size := len(bundle._files()[MANIFEST_FILE])) > MANIFEST_LIMIT:
@@ -121,6 +123,34 @@ class Bundle:
         return _read_foreign(model, files, appended)
 
     @property
+    def temperature(self) -> float | None:
+        """What the logits were divided by, so that the scores are right as often as they say; None where not known."""
+        found: float | None = self._confidence.get("temperature")
+        return found
+
+    @property
+    def threshold(self) -> float | None:
+        """The best score under which a device says "unknown"; None for a foreign file, or where it was not fitted."""
+        found: float | None = self._confidence.get("threshold")
+        return found
+
+    def accepts(self, index: int, score: float, *, threshold: float | None = None) -> bool:
+        """Whether a best answer is shown, or is "unknown".
+
+        Args:
+            index: of its class; one of `nothing_classes` is never shown.
+            score: its score, 0 to 1.
+            threshold: in the place of the file's own; without any, every score is enough.
+        """
+        wanted = self.threshold if threshold is None else threshold
+        return index not in nothing_classes(self.labels) and score >= (wanted or 0.0)
+
+    @property
+    def _confidence(self) -> dict[str, Any]:
+        found: dict[str, Any] = (self.manifest or {}).get("confidence", {})
+        return found
+
+    @property
     def data(self) -> bytes:
         """All bytes of the file."""
         files = self._files()
@@ -161,6 +191,11 @@ class Bundle:
             return {}
         manifest = json.dumps(self.manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return {LABELS_FILE: "".join(f"{label}\n" for label in self.labels).encode(), MANIFEST_FILE: manifest.encode()}
+
+
+def nothing_classes(labels: tuple[str, ...]) -> tuple[int, ...]:
+    """The indices of classes that say that there is nothing to name, by their names; see `NOTHING`."""
+    return tuple(index for index, label in enumerate(labels) if label.lower() in NOTHING)
 
 
 def _read_ours(data: bytes, model: bytes, files: dict[str, bytes]) -> Bundle:
@@ -263,10 +298,11 @@ def _zip(files: dict[str, bytes], offset: int) -> bytes:
     return stream.getvalue()[offset:]
 
 
-def _with_metadata(model: bytes, metadata: bytes) -> bytes:
+def _with_metadata(model: bytes, name: str, spec: InputSpec) -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
     tree = schema.ModelT.InitFromPackedBuf(model)
+    metadata = classifier_metadata(name, spec, class_maps=len(tree.subgraphs[0].outputs) > 1)
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(metadata, dtype=np.uint8)
     entry.name, entry.buffer = METADATA_NAME.decode(), len(tree.buffers)

@@ -142,6 +142,9 @@ def main() -> None:
 @click.option("--max-drop", metavar="1%", callback=_share, help="Accuracy that may be lost.")
 @click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
 @click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
+@click.option(
+    "--unknown", type=click.Path(path_type=Path), metavar="DIR", help="Any images of none of the classes, to refuse."
+)
 @click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write the curves of training.")
 @_json
 def build(
@@ -154,6 +157,7 @@ def build(
     max_drop: float | None,
     max_size: float | None,
     max_p50: float | None,
+    unknown: Path | None,
     tensorboard: Path | None,
     as_json: bool,
 ) -> None:
@@ -179,7 +183,7 @@ def build(
         recipe = choice_made.recipe
         if choice_made.why:
             click.echo(choice_made.why, err=True)
-    chosen = recipes.find(recipe, data=data, quick=quick)
+    chosen = recipes.find(recipe, data=data, quick=quick, out_of_set=unknown)
     budgets = Budgets(drop=max_drop, size_bytes=None if max_size is None else int(max_size), p50_ms=max_p50)
     with console.progress() as progress:
         if model:

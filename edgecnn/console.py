@@ -112,12 +112,33 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     )
     if int8["float_layers"]:
         facts += f"\nkept in float: {', '.join(int8['float_layers'])}"
+    facts += _confidence(report["confidence"])
     parts: list[RenderableType] = [_steps(report), Text(facts), gates]
     if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
         parts.append(_trade_off(report["pruning"]))
     if report["samples"]:
         parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
+
+
+def _confidence(figures: dict[str, Any]) -> str:
+    """What the scores are worth, and from which on they are shown; nothing of what is not known."""
+    if figures["threshold"] is None:
+        return ""
+    note = f" ({figures['temperature_note']})" if figures["temperature_note"] else ""
+    before, now = (f"{figures[name]:.4f}" for name in ("ece_before", "ece"))
+    shown = {
+        name: f"{each['share']:.3f}"
+        for name in ("right", "wrong", "out_of_set")
+        if (each := figures[f"{name}_accepted"]) is not None
+    }
+    strangers = figures["out_of_set_accepted"]
+    return (
+        f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}"
+        f"\nunknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
+        f"{shown.get('wrong', 'none')} of wrong ones"
+        + (f"\nand {shown['out_of_set']} of {strangers['n']} images of none of the classes" if strangers else "")
+    )
 
 
 def _steps(report: dict[str, Any]) -> Table:
@@ -264,6 +285,8 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
         "labels", Text(", ".join(document["labels"][:20]) + (", ..." if len(document["labels"]) > 20 else ""))
     )
     for name, value in manifest.get("accuracy", {}).items():
+        table.add_row(name, "-" if value is None else f"{value:.4f}")
+    for name, value in manifest.get("confidence", {}).items():
         table.add_row(name, "-" if value is None else f"{value:.4f}")
     for stage, key in manifest.get("provenance", {}).get("keys", {}).items():
         table.add_row(stage, key)

@@ -47,11 +47,13 @@ class Evaluation:
         labels: one name a class.
         truth: (n,), int64, the true classes; all of them `UNKNOWN` where nobody has said them.
         answers: (n,), int64, the classes of the best scores; of equal scores the lower class.
+        scores: (n,), float32, the best scores.
     """
 
     labels: tuple[str, ...]
     truth: NDArray[np.int64]
     answers: NDArray[np.int64]
+    scores: NDArray[np.float32]
 
     @property
     def accuracy(self) -> float | None:
@@ -70,7 +72,7 @@ class Evaluation:
         found = {}
         for index, label in enumerate(self.labels):
             if (mine := self.truth == index).any():
-                part = replace(self, truth=self.truth[mine], answers=self.answers[mine])
+                part = replace(self, truth=self.truth[mine], answers=self.answers[mine], scores=self.scores[mine])
                 found[label] = {**part.figures(), "n": int(mine.sum())}
         return found
 
@@ -82,12 +84,19 @@ def evaluate(classifier: Classifier, images: Iterable[tuple[Pixels, int]]) -> Ev
         classifier: what is measured.
         images: frames, (any height, any width, 3) uint8 RGB or already at the network's size, each with its class.
     """
-    truth, answers = [], []
+    truth, answers, best = [], [], []
     for frame, label in images:
         classifier.invoke(classifier.preprocess(frame))
+        scores = classifier.scores()
         truth.append(label)
-        answers.append(int(np.argmax(classifier.scores())))
-    return Evaluation(labels=classifier.bundle.labels, truth=np.array(truth, int), answers=np.array(answers, int))
+        answers.append(int(np.argmax(scores)))
+        best.append(scores[answers[-1]])
+    return Evaluation(
+        labels=classifier.bundle.labels,
+        truth=np.array(truth, int),
+        answers=np.array(answers, int),
+        scores=np.array(best, np.float32),
+    )
 
 
 def evaluate_folder(classifier: Classifier, root: Path, *, split: str | None, progress: Progress) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The classifier: a frame in, predictions out, the same code in the build's proof and on the device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,7 @@ from edgecnn.bundle import Bundle
 from edgecnn.errors import BundleError
 from edgecnn.latency import default_threads
 from edgecnn.preprocess import Pixels
+from edgecnn.targets import TensorInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Classifier:
     Attributes:
         runtime: the interpreter in use, and its version.
         labels: one name a class.
+        map_shape: (h, w) of the class activation maps that the file gives beside the scores; None where it gives none.
 
     Raises:
         BundleError: the model is not a classifier of one image, or the interpreter refuses it.
@@ -58,8 +61,8 @@ class Classifier:
         self.runtime = self._session.runtime
         self._top = top
         inputs, outputs = self._session.inputs, self._session.outputs
-        scores = int(np.prod(outputs[0].shape)) if outputs else 0
-        if bundle.input is None or len(inputs) != 1 or scores != len(bundle.labels):
+        scores = _scores_of(outputs, len(bundle.labels))
+        if bundle.input is None or len(inputs) != 1 or scores is None:
             raise BundleError(
                 "This model is not a classifier of one image.",
                 received=f"inputs {[i.shape for i in inputs]}, outputs {[o.shape for o in outputs]}",
@@ -67,7 +70,9 @@ class Classifier:
                 remedy="`edgecnn show` and `edgecnn bench` take any model; demo and evaluate need a classifier",
             )
         self._spec = bundle.input
-        self._input, self._output = inputs[0], outputs[0]
+        self._input, self._scores = inputs[0], scores
+        self._maps = _maps_of(outputs, scores, len(bundle.labels))
+        self.map_shape = None if self._maps is None else outputs[self._maps].shape[1:3]
         mean_and_std = bundle.normalization or ((self._spec.zero_point,), (1 / self._spec.scale,))
         self._mean, self._std = (np.array(values, np.float32) for values in mean_and_std)
 
@@ -101,10 +106,36 @@ class Classifier:
 
     def scores(self) -> NDArray[np.float32]:
         """The scores of the last invoke: (classes,), float32, dequantized."""
-        raw = self._session.output().reshape(-1)
-        if self._output.scale == 0:
+        return self._output(self._scores).reshape(-1)
+
+    def class_map(self, index: int) -> NDArray[np.float32]:
+        """Where the last invoke saw a class, (h, w) float32: 1 at the place that says most for it, 0 at the least.
+
+        A class activation map (Zhou et al. 2016, arXiv:1512.04150). It covers the image that `preprocess` made; one
+        that is the same everywhere is 0.
+
+        Args:
+            index: of the class.
+
+        Raises:
+            BundleError: the file has no class maps; `map_shape` says whether it has.
+        """
+        if self._maps is None:
+            raise BundleError(
+                "This file has no class maps.",
+                accepted="a file of the recipe's Convert(class_maps=True)",
+                remedy="build it again with class_maps=True in the recipe",
+            )
+        found = self._output(self._maps)[0, :, :, index]
+        span = found.max() - found.min()
+        return (found - found.min()) / span if span > 0 else np.zeros_like(found)
+
+    def _output(self, index: int) -> NDArray[np.float32]:
+        """An output of the last invoke, float32, dequantized."""
+        raw, tensor = self._session.output(index), self._session.outputs[index]
+        if tensor.scale == 0:
             return raw.astype(np.float32)
-        return (raw.astype(np.float32) - np.float32(self._output.zero_point)) * np.float32(self._output.scale)
+        return (raw.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
     def predictions(self, scores: NDArray[np.float32]) -> tuple[Prediction, ...]:
         """The best ``top`` classes, best first; of equal scores the lower index first."""
@@ -112,3 +143,16 @@ class Classifier:
         return tuple(
             Prediction(index=int(index), label=self.bundle.labels[index], score=float(scores[index])) for index in best
         )
+
+
+def _scores_of(outputs: Sequence[TensorInfo], classes: int) -> int | None:
+    """The output of one score a class; of several such the one of the fewest axes, then the first."""
+    found = [index for index, output in enumerate(outputs) if int(np.prod(output.shape)) == classes]
+    return min(found, key=lambda index: len(outputs[index].shape), default=None)
+
+
+def _maps_of(outputs: Sequence[TensorInfo], scores: int | None, classes: int) -> int | None:
+    """The first output beside the scores that is (1, h, w, classes)."""
+    shapes = [output.shape for output in outputs]
+    fits = (len(shape) == 4 and (shape[0], shape[3]) == (1, classes) for shape in shapes)
+    return next((index for index, fit in enumerate(fits) if fit and index != scores), None)

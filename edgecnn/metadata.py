@@ -24,8 +24,14 @@ _NORMALIZATION = 1  # ProcessUnitOptions
 _AXIS_LABELS = 2  # AssociatedFileType
 
 
-def classifier_metadata(name: str, spec: InputSpec) -> bytes:
-    """The metadata of a classifier of one image: its normalisation, its labels file and its scores in 0 to 1."""
+def classifier_metadata(name: str, spec: InputSpec, *, class_maps: bool = False) -> bytes:
+    """The metadata of a classifier of one image: its normalisation, its labels file and its scores in 0 to 1.
+
+    Args:
+        name: of the model.
+        spec: its input.
+        class_maps: whether class activation maps are its second output.
+    """
     builder = flatbuffers.Builder(1024)
     image = _tensor(
         builder,
@@ -52,7 +58,8 @@ def classifier_metadata(name: str, spec: InputSpec) -> bytes:
         files=[labels],
         stats=(0.0, 1.0),
     )
-    inputs, outputs = _vector(builder, [image]), _vector(builder, [scores])
+    answers = [scores, *([_class_maps(builder)] if class_maps else [])]
+    inputs, outputs = _vector(builder, [image]), _vector(builder, answers)
     graph = _table(builder, 10, [(2, "offset", inputs), (3, "offset", outputs)])
     fields = [
         (0, "offset", builder.CreateString(name)),
@@ -186,6 +193,13 @@ def _floats(builder: Any, values: Sequence[float]) -> int:
     for value in reversed(values):
         builder.PrependFloat32(value)
     return int(builder.EndVector())
+
+
+def _class_maps(builder: Any) -> int:
+    name = builder.CreateString("class_maps")
+    description = builder.CreateString("What each place says for each class; the mean of a class's map is its logit.")
+    content = _table(builder, 2, [(0, "i8", _FEATURE), (1, "offset", _table(builder, 0, []))])
+    return _table(builder, 7, [(0, "offset", name), (1, "offset", description), (3, "offset", content)])
 
 
 def _image_properties(builder: Any, spec: InputSpec) -> int:

@@ -13,7 +13,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn import Bundle, Classifier, InputSpec
-from edgecnn.bundle import MANIFEST_LIMIT
+from edgecnn.bundle import MANIFEST_LIMIT, nothing_classes
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.preprocess import Pixels
 from edgecnn.shapes import CLASSES
@@ -280,3 +280,23 @@ def test_a_foreign_file_that_crashes_the_interpreter_is_refused_and_does_not_cra
     crashing.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(crashing))
     assert "crashes" in refusal(foreign_path, foreign_path.read_bytes()).message
+
+
+def test_what_the_scores_are_worth_is_said_by_a_file_that_knows(bundle: Bundle, foreign_path: Path) -> None:
+    assert (bundle.temperature, bundle.threshold) == (None, None)  # as in files of before there were any
+    knowing = replace(
+        bundle, manifest={**(bundle.manifest or {}), "confidence": {"temperature": 1.5, "threshold": 0.5}}
+    )
+    assert (knowing.temperature, knowing.threshold) == (1.5, 0.5)
+    foreign = Bundle.read(foreign_path)
+    assert (foreign.temperature, foreign.threshold) == (None, None)
+
+
+def test_an_answer_is_shown_from_the_threshold_on_and_nothing_never(bundle: Bundle) -> None:
+    knowing = replace(bundle, labels=("cat", "Background"), manifest={"confidence": {"threshold": 0.5}})
+    assert [knowing.accepts(0, score) for score in (0.4999, 0.5, 1.0)] == [False, True, True]
+    assert [knowing.accepts(0, 0.5, threshold=limit) for limit in (0.0, 0.6)] == [True, False]
+    assert not knowing.accepts(1, 1.0)
+    unknowing = replace(knowing, manifest=None)
+    assert [unknowing.accepts(index, 0.0) for index in (0, 1)] == [True, False]
+    assert nothing_classes(("nothing", "cat", "Unknown", "OTHER", "another")) == (0, 2, 3)

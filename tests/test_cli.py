@@ -75,12 +75,17 @@ def called(monkeypatch: pytest.MonkeyPatch, place: str, *arguments: object) -> t
 
 
 def test_bare_build_asks_for_the_default_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert called(monkeypatch, "edgecnn.build.recipes.find", "build") == ((None,), {"data": None, "quick": False})
+    assert called(monkeypatch, "edgecnn.build.recipes.find", "build") == (
+        (None,),
+        {"data": None, "quick": False, "out_of_set": None},
+    )
 
 
 def test_build_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     call = called(monkeypatch, "edgecnn.build.recipes.find", "build", "mine.py", "--data", "photos", "--quick")
-    assert call == (("mine.py",), {"data": Path("photos"), "quick": True})
+    assert call == (("mine.py",), {"data": Path("photos"), "quick": True, "out_of_set": None})
+    call = called(monkeypatch, "edgecnn.build.recipes.find", "build", "--unknown", "street")
+    assert call[1]["out_of_set"] == Path("street")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,13 @@ def report() -> dict[str, Any]:
             step("sparsify", "ptq", 0.9, 61_456_780, 26_456_789, 334.56),
             step("convert", "mixed", 0.97, 61_456_781, 26_456_780, 234.56),
         ],
+        "confidence": {
+            **{"temperature": 10.0, "temperature_note": "10 would make equal scores of different ones"},
+            **{"ece_before": 0.123456, "ece": 0.012345, "threshold": 0.62109375},
+            "right_accepted": {"share": 0.951, "interval": [0.9, 0.99], "n": 123_456},
+            "wrong_accepted": None,
+            "out_of_set_accepted": {"share": 0.0432, "interval": [0.03, 0.05], "n": 123_456, "chosen_on": 123_456},
+        },
         "candidates": [{"method": name, "val_accuracy": 0.9} for name in ("ptq", "qat", "mixed")],
         "pruning": [
             {"size_bytes": 123_456_789, "macs": 10**10, "p50_ms": 12345.678},
@@ -96,6 +103,7 @@ def described(bundle: Bundle) -> dict[str, Any]:
     manifest = {
         "name": ODD,
         "accuracy": {"float": 0.9, "ptq": None},
+        "confidence": {"temperature": 1.25, "threshold": None},
         "provenance": {"keys": keys, "versions": versions},
     }
     return {**bundle.describe(), "path": PATH, "labels": [LONG, ODD] * 30, "manifest": manifest, "unknown": [LONG]}
@@ -146,6 +154,10 @@ def test_the_figures_of_a_build_are_there() -> None:
         "0.9900",
         "MIXED",
         "123456 test images",
+        "temperature 10.000 (10 would make equal scores",
+        "0.0123",
+        "unknown below 0.621: shown are 0.951 of right answers, none of wrong ones",
+        "and 0.043 of 123456 images of none of the classes",
         "kept",
         "missed",
     ):

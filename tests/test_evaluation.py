@@ -50,7 +50,12 @@ def measured(bundle: Bundle, root: Path, progress: Any, split: str | None = None
 
 
 def test_accuracy_is_the_share_of_right_answers() -> None:
-    evaluation = Evaluation(labels=("a", "b", "c"), truth=np.array([0, 0, 0, 2]), answers=np.array([0, 0, 1, 1]))
+    evaluation = Evaluation(
+        labels=("a", "b", "c"),
+        truth=np.array([0, 0, 0, 2]),
+        answers=np.array([0, 0, 1, 1]),
+        scores=np.ones(4, np.float32),
+    )
     assert evaluation.accuracy == 0.5
     assert evaluation.figures() == {"accuracy": 0.5, "accuracy_interval": [0.150039, 0.849961]}
     assert evaluation.per_class() == {

@@ -7,8 +7,10 @@ import pytest
 
 from edgecnn import Bundle, Classifier, InputSpec
 from edgecnn.errors import BundleError, UsageError
+from edgecnn.inference import _maps_of, _scores_of
 from edgecnn.preprocess import Pixels
 from edgecnn.shapes import CLASSES
+from edgecnn.targets import TensorInfo
 
 SPEC = InputSpec(height=96, width=96)
 STEP = 1 / 256  # of a score
@@ -165,3 +167,23 @@ def test_a_model_that_is_no_classifier_is_refused(bundle: Bundle) -> None:
 def test_an_unknown_target_is_a_wrong_usage(bundle: Bundle) -> None:
     with pytest.raises(UsageError, match="no such target"):
         Classifier(bundle, target="onnx")
+
+
+def test_scores_are_found_wherever_they_stand() -> None:
+    """By one number a class, and of two such outputs the flatter; maps have the classes last."""
+
+    def outputs(*shapes: tuple[int, ...]) -> list[TensorInfo]:
+        return [TensorInfo(name="", shape=shape, dtype=np.dtype(np.uint8), scale=1.0, zero_point=0) for shape in shapes]
+
+    cases: dict[tuple[tuple[int, ...], ...], tuple[int | None, int | None]] = {
+        ((1, 9),): (0, None),
+        ((1, 1, 1, 9),): (0, None),
+        ((1, 9), (1, 4, 4, 9)): (0, 1),
+        ((1, 4, 4, 9), (1, 9)): (1, 0),
+        ((1, 1, 1, 9), (1, 9)): (1, 0),
+        ((1, 16), (1, 9)): (1, None),
+        ((1, 4, 4, 16),): (None, None),
+    }
+    for shapes, expected in cases.items():
+        scores = _scores_of(outputs(*shapes), 9)
+        assert (scores, _maps_of(outputs(*shapes), scores, 9)) == expected

@@ -45,6 +45,15 @@ def test_it_is_the_same_bytes_every_time() -> None:
     assert classifier_metadata("tiny", spec) != classifier_metadata("tinz", spec)
 
 
+def test_class_maps_are_a_second_output_that_has_no_labels() -> None:
+    written = classifier_metadata("tiny", InputSpec(height=96, width=64), class_maps=True)
+    assert Metadata(written).files == [LABELS_FILE]
+    ((scores, maps),) = (graph.tables(3) for graph in Node.root(written).tables(3))
+    assert [each.data(0) for each in (scores, maps)] == [b"scores", b"class_maps"]
+    assert (len(scores.tables(6)), len(maps.tables(6))) == (1, 0)
+    assert maps.table(3).u8(0) == 1  # FeatureProperties
+
+
 def normalized(means: list[float], stds: list[float]) -> Metadata:
     """The metadata of a foreign model, with these normalization options."""
     builder = flatbuffers.Builder(0)

@@ -40,6 +40,7 @@ from edgecnn.build.finetune import FineTune
 from edgecnn.build.imagenet import LABELS as IMAGENET_LABELS
 from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.npz import Npz
+from edgecnn.build.out_of_set import OutOfSet
 from edgecnn.build.photographs import Photographs
 from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
@@ -82,6 +83,7 @@ __all__ = [
     "MobileNetV1",
     "MobileNetV2",
     "Npz",
+    "OutOfSet",
     "Photographs",
     "Posterize",
     "Pretrained",

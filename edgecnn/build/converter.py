@@ -1,4 +1,7 @@
-"""Keras to TFLite, quietly: the three kinds of file that a build makes, each with softmax inside and a batch of 1."""
+"""Keras to TFLite, quietly: the three kinds of file that a build makes, each with softmax inside and a batch of 1.
+
+A model with a second output, `edgecnn.build.class_maps`, makes a file with one; the scores are the first.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.build.flatbuffer import scores_first
 from edgecnn.build.keras import tf
 from edgecnn.build.pixels import Rows
 from edgecnn.build.post_training import Ranges, refined
@@ -48,14 +52,14 @@ def ptq_file(
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     if ranges == "minmax" and not correct_biases:
-        return _convert(_quantized(converter))
+        return scores_first(_convert(_quantized(converter)))
     from tensorflow.lite.python.convert import mlir_quantize  # what the converter itself calls after calibration
 
     converter._experimental_calibrate_only = True
     calibrated = _convert(_quantized(converter))
     better = refined(calibrated, spec, calibration, ranges=ranges, correct_biases=correct_biases)
     with silenced():
-        return bytes(mlir_quantize(better, input_data_type=tf.uint8, output_data_type=tf.uint8))
+        return scores_first(bytes(mlir_quantize(better, input_data_type=tf.uint8, output_data_type=tf.uint8)))
 
 
 def save_ptq(model: Any, context: Context) -> dict[str, Path]:
@@ -71,14 +75,15 @@ def save_ptq(model: Any, context: Context) -> dict[str, Path]:
 
 def qat_file(model: Any) -> bytes:
     """A model that tfmot made quantization-aware: uint8 in, int8 inside, uint8 scores out; ranges are the model's."""
-    return _convert(_quantized(_converter(model)))
+    return scores_first(_convert(_quantized(_converter(model))))
 
 
 def _converter(model: Any) -> Any:
     shape = (1, *model.input_shape[1:])
 
     def classify(image: Any) -> dict[str, Any]:
-        return {"scores": tf.nn.softmax(model(image, training=False))}
+        logits, *maps = tf.nest.flatten(model(image, training=False))
+        return {"scores": tf.nn.softmax(logits), **dict(zip(["class_maps"], maps, strict=False))}
 
     function = tf.function(
         classify, autograph=False, input_signature=[tf.TensorSpec(shape, tf.float32, name="image")]

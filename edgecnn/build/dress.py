@@ -8,7 +8,10 @@ from edgecnn.build.versions import versions
 from edgecnn.bundle import Bundle
 from edgecnn.images import SPLITS
 
-_NO_FIGURES = {"accuracy": dict.fromkeys(("float", "ptq", "int8", "agreement"), 0.123456)}
+_NO_FIGURES = {
+    "accuracy": dict.fromkeys(("float", "ptq", "int8", "agreement"), 0.123456),
+    "confidence": {"temperature": 1.234567, "threshold": 0.12345678},
+}
 
 
 def dress(model: bytes, context: Context, figures: dict[str, Any]) -> Bundle:

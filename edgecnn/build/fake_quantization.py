@@ -26,7 +26,7 @@ def of(model: Any, spec: InputSpec, *, float_layers: frozenset[str] = frozenset(
     """
     aware = quantization_aware(model, float_layers=float_layers)
     # The input's quantizer only ever widens, and images never leave this range.
-    _set_range(aware.get_layer(f"quant_{model.input_names[0]}"), *spec.range())
+    set_range(aware.get_layer(f"quant_{model.input_names[0]}"), *spec.range())
     return aware
 
 
@@ -44,14 +44,19 @@ def calibrate(aware: Any, model: Any, spec: InputSpec, calibration: Rows) -> Non
     for wrapper in aware.layers:
         low, high = ranges.get(wrapper.name.removeprefix("quant_"), (0.0, 0.0))
         if low < high:
-            _set_range(wrapper, min(low, 0.0), max(high, 0.0))
+            set_range(wrapper, min(low, 0.0), max(high, 0.0))
 
 
 def set_kernel_ranges(aware: Any) -> None:
     """The range of each kernel, from the kernel as it is now; of a float model nothing."""
     for wrapper in aware.layers:
-        for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
-            quantizer(kernel, True, weights=variables)
+        set_kernel_range(wrapper)
+
+
+def set_kernel_range(wrapper: Any) -> None:
+    """The range of one layer's kernel, from the kernel as it is now."""
+    for kernel, quantizer, variables in getattr(wrapper, "_weight_vars", ()):
+        quantizer(kernel, True, weights=variables)
 
 
 def observe(model: Any, spec: InputSpec, calibration: Rows) -> dict[str, tuple[float, float]]:
@@ -69,8 +74,8 @@ def observe(model: Any, spec: InputSpec, calibration: Rows) -> dict[str, tuple[f
     return found
 
 
-def _set_range(wrapper: Any, low: float, high: float) -> None:
-    """Of a layer's output, if that is rounded, and not over a range that is its operator's own."""
+def set_range(wrapper: Any, low: float, high: float) -> None:
+    """The range of a layer's output, if that is rounded, and not over a range that is its operator's own."""
     for variable in wrapper.variables:
         if variable.name.endswith(("output_min:0", "output_max:0")):
             variable.assign(low if variable.name.endswith("output_min:0") else high)

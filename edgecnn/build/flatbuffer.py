@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgecnn.bundle import packed
+
 _TYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
 _KERNEL_OPERATORS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
 
@@ -55,6 +57,28 @@ def inspect(model: bytes) -> FileFacts:
         float_operators=tuple(_float_operators(tree)),
         kernels=tuple(_kernels(tree)),
     )
+
+
+def scores_first(model: bytes) -> bytes:
+    """The file with its scores as the first output, wherever the converter put them; of one output as it is."""
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    main = tree.subgraphs[0]
+    ranks = [len(main.tensors[index].shape) for index in main.outputs]
+    if ranks == sorted(ranks):
+        return model
+    main.outputs = np.array([index for _, index in sorted(zip(ranks, main.outputs, strict=True))], np.int32)
+    return packed(tree, len(model))
+
+
+def with_beta(model: bytes, beta: float) -> bytes:
+    """The file whose last softmax multiplies its logits by this: the scores that it has at another temperature.
+
+    LiteRT's own softmax takes it, and gives to the bit what a file with such logits gives; other readers may not.
+    """
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    softmax = [each for each in tree.subgraphs[0].operators if code_of(tree, each) == schema.BuiltinOperator.SOFTMAX]
+    softmax[-1].builtinOptions.beta = beta
+    return packed(tree, len(model))
 
 
 def _tensor(tensor: Any) -> Tensor:

@@ -11,6 +11,7 @@ from edgecnn.images import SplitRule, visible_files
 from edgecnn.preprocess import InputSpec, Pixels
 
 _PACKAGE = Path(edgecnn.__file__).parent
+_HALVES = SplitRule(validation=0.0, calibration=0.5, test=0.5)
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -30,7 +31,7 @@ class Photographs:
     @property
     def rule(self) -> SplitRule:
         """Nothing is trained on, so nothing is left to train with."""
-        return SplitRule(validation=0.0, calibration=0.5, test=0.5)
+        return _HALVES
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -45,15 +46,26 @@ class Photographs:
         folder = shipped() if self.path is None else Path(self.path)
         if not folder.is_dir():
             raise _no_folder(folder)
-        files = [path for path in visible_files(folder) if path.suffix.lower() in _SUFFIXES]
-        paths = {digest: path for path, digest in zip(files, file_digests(files), strict=True)}
-        items = [Item(name=str(paths[digest]), label=UNKNOWN, digest=digest) for digest in sorted(paths)]
+        return unlabelled(folder, self.labels, spec)
 
-        def read(index: int) -> Pixels:
-            return read_item(items[index])
 
-        content = [list(self.labels), sorted(paths)]
-        return replace(of_items(self.labels, items, read, content=content, rule=self.rule, spec=spec), labelled=False)
+def unlabelled(folder: Path, labels: tuple[str, ...], spec: InputSpec) -> Dataset:
+    """Every photograph below a folder that is there, once, by its content in one of two halves.
+
+    Args:
+        folder: with folders in it or not.
+        labels: of the network that answers.
+        spec: its input.
+    """
+    files = [path for path in visible_files(folder) if path.suffix.lower() in _SUFFIXES]
+    paths = {digest: path for path, digest in zip(files, file_digests(files), strict=True)}
+    items = [Item(name=str(paths[digest]), label=UNKNOWN, digest=digest) for digest in sorted(paths)]
+
+    def read(index: int) -> Pixels:
+        return read_item(items[index])
+
+    content = [list(labels), sorted(paths)]
+    return replace(of_items(labels, items, read, content=content, rule=_HALVES, spec=spec), labelled=False)
 
 
 def shipped() -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 from edgecnn.build.balance import imbalance
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
+from edgecnn.build.out_of_set import check_apart
 from edgecnn.build.preflight import preflight
 from edgecnn.build.recipe import Artifact, Context, Recipe, Stage, described
 from edgecnn.build.sample_page import SAMPLES_FILE, write_samples
@@ -74,6 +75,7 @@ def follow(
     """
     beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
     data = recipe.data.open(recipe.input)
+    out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
     key: str | None = None
     history: tuple[Artifact, ...] = ()
     stages, checked = [], False
@@ -85,12 +87,16 @@ def follow(
                 progress.say(f"{stage.name}: done before")
             else:
                 data.load(progress, cache)
+                if out_of_set:
+                    out_of_set.load(progress, cache)
+                    check_apart(out_of_set, data)
                 context = Context(
                     recipe=recipe,
                     data=data,
                     history=history,
                     workspace=cache.workspace(key),
                     progress=progress,
+                    out_of_set=out_of_set,
                     tensorboard=tensorboard,
                 )
                 if not checked and stage.makes != "tflite":  # what can be known before work is known first
@@ -163,7 +169,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         "float": figures["float"],
         "ptq": figures["ptq"],
         "int8": int8,
-        **{name: figures[name] for name in ("steps", "candidates", "sensitivity")},
+        **{name: figures[name] for name in ("confidence", "steps", "candidates", "sensitivity")},
         "data": figures["data"],
         "gates": [gate.judge(values[gate.name], figures["data"]["test"]) for gate in recipe.gates],
         "start": next((made.metrics["start"] for made in history if "start" in made.metrics), None),

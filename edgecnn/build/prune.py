@@ -56,9 +56,10 @@ class PruneChannels(Schedule):
         return {name: value for name in METRICS if (value := getattr(self, name)) is not None}
 
     def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
-        """A latency depends on this host, and on the runtime."""
+        """A latency depends on this host, and on the runtime; class maps take bytes and time."""
         runtime = next((name for name, target in targets.TARGETS.items() if target.installed()), None)
-        return () if self.p50_ms is None else (host_facts(), runtime)
+        maps = ("class maps",) if _has_class_maps(recipe) else ()
+        return maps if self.p50_ms is None else (host_facts(), runtime, *maps)
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -166,12 +167,13 @@ class PruneChannels(Schedule):
 
     def _measured(self, model: Any, context: Context) -> dict[str, Any]:
         from edgecnn.bench import interleaved, prepare
-        from edgecnn.build import converter
+        from edgecnn.build import class_maps, converter
         from edgecnn.build.channels import Channels
         from edgecnn.build.dress import shipped_bytes
 
         channels = Channels(model)
-        file = converter.ptq_file(model, context.recipe.input, context.data["calibration"].pixels[:8])
+        shipped = class_maps.added(model) if _has_class_maps(context.recipe) else model
+        file = converter.ptq_file(shipped, context.recipe.input, context.data["calibration"].pixels[:8])
         widths = {layer: len(group.ids) for group in channels.groups for layer in group.layers}
         facts = {
             "macs": channels.cost(np.ones(channels.count, bool)).macs,
@@ -181,6 +183,11 @@ class PruneChannels(Schedule):
         if self.p50_ms is not None:
             facts["p50_ms"] = interleaved([prepare(targets.choose().load(file, threads=1))], runs=_RUNS)[0].p50_ms
         return facts
+
+
+def _has_class_maps(recipe: Recipe) -> bool:
+    """Whether the file that ships will have a second output, which takes bytes and time."""
+    return any(getattr(stage, "class_maps", False) for stage in recipe.stages)
 
 
 def _told(facts: Mapping[str, Any]) -> str:

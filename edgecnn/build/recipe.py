@@ -13,6 +13,7 @@ from edgecnn.progress import Progress
 
 if TYPE_CHECKING:
     from edgecnn.build.data import Dataset, Source
+    from edgecnn.build.out_of_set import OutOfSet
 
 Kind = Literal["pixels", "teacher", "keras", "qat", "tflite"]
 
@@ -49,6 +50,7 @@ class Context:
         history: the artifacts of the stages before, in order.
         workspace: a folder that outlives a killed build; it becomes the artifact when the stage ends.
         progress: where to say how far it is.
+        out_of_set: images that show none of the classes, where the recipe has any.
         tensorboard: where the curves of training go, None where nobody looks; it decides nothing.
     """
 
@@ -57,6 +59,7 @@ class Context:
     history: tuple[Artifact, ...]
     workspace: Path
     progress: Progress
+    out_of_set: "Dataset | None" = None
     tensorboard: Path | None = None
 
     def latest(self, file: str) -> Path | None:
@@ -166,6 +169,7 @@ class Recipe:
         stages: what happens, in order.
         augment: what happens to training images, in order.
         gates: what is promised.
+        out_of_set: images that show none of the classes, for the threshold under which an answer is unknown.
         seed: decides every random choice.
     """
 
@@ -176,10 +180,11 @@ class Recipe:
     stages: tuple[Stage, ...]
     augment: tuple[Augmentation, ...] = ()
     gates: tuple[Gate, ...] = ()
+    out_of_set: "OutOfSet | None" = None
     seed: int = 0
 
     def settings(self) -> dict[str, Any]:
-        """What decides the result, as JSON: all but the data, which has a digest, and the gates."""
+        """What decides the result, as JSON: all but the images, which have a digest, and the gates."""
         return {
             "name": self.name,
             "input": self.input.as_json(),
@@ -192,6 +197,7 @@ class Recipe:
     def check(self) -> None:
         """Raise one `UsageError` that names every mistake, before any work."""
         parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
+        parts += [self.out_of_set] if self.out_of_set else []
         problems = [problem for part in parts for problem in _problems_of(part)] + self._problems()
         if not problems:
             problems = [each for stage in self.stages if hasattr(stage, "misfits") for each in stage.misfits(self)]

@@ -7,13 +7,14 @@ from types import ModuleType
 
 from edgecnn.build import sources
 from edgecnn.build.choice import FROM_SCRATCH
+from edgecnn.build.out_of_set import OutOfSet
 from edgecnn.build.recipe import Recipe
 from edgecnn.errors import EdgecnnError, UsageError
 
 DEFAULT = "shapes"
 
 
-def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
+def find(name: str | None, *, data: Path | None, quick: bool, out_of_set: Path | None = None) -> Recipe:
     """The recipe of that name or path.
 
     Args:
@@ -21,6 +22,7 @@ def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
             `edgecnn.build.choice` for what the command line does.
         data: class folders, IDX or TFRecord files, or a ``.npz`` file, in the place of the recipe's own data.
         quick: the short version, which proves that everything works and nothing else.
+        out_of_set: a folder of images of none of the classes, in the place of the recipe's own.
 
     Raises:
         UsageError: there is no such recipe, or its file does not give one.
@@ -28,6 +30,8 @@ def find(name: str | None, *, data: Path | None, quick: bool) -> Recipe:
     recipe = _load(_path(name or (FROM_SCRATCH if data else DEFAULT)), quick)
     if data is not None:
         recipe = replace(recipe, data=sources.at(data, recipe.data), name=data.resolve().name.removesuffix(".npz"))
+    if out_of_set is not None:
+        recipe = replace(recipe, out_of_set=OutOfSet(path=str(out_of_set)))
     return replace(recipe, name=f"{recipe.name}-quick") if quick else recipe
 
 

@@ -111,6 +111,11 @@ def _copy(layer: Any, **changes: Any) -> Any:
     return copy
 
 
+def rounded_layer(layer: Any) -> Any:
+    """A copy of a layer that was called, which rounds its kernel, and its output over a range of its own."""
+    return _in_int8(layer, _moving())
+
+
 def _in_int8(layer: Any, output: Any | None) -> Any:
     copy = _copy(layer)
     return _wrapper(copy, _kernel_quantizer(copy), output)
@@ -153,6 +158,10 @@ def _output_quantizer(node: Any, graph: Graph, kept: set[Any]) -> Any | None:
     idle = kind in MOVING or (kind == "Activation" and activation == "linear")
     if idle or _is_fused(node, graph) or _is_grown(node, graph, kept):
         return None
+    return _moving()
+
+
+def _moving() -> Any:
     return _quantizers.MovingAverageQuantizer(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
 
 

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from edgecnn import targets
 from edgecnn.bench import interleaved, prepare
+from edgecnn.build import confidence
 from edgecnn.build.convert import INT8_FILE, KERAS_LOGITS
 from edgecnn.build.data import Images
 from edgecnn.build.dress import dress
-from edgecnn.build.flatbuffer import FileFacts, inspect
-from edgecnn.build.recipe import Artifact, Context, Kind, counted
+from edgecnn.build.flatbuffer import FileFacts, inspect, with_beta
+from edgecnn.build.photographs import Photographs
+from edgecnn.build.recipe import Artifact, Context, Kind, Recipe, counted
 from edgecnn.build.sparsify import ZEROS, sparsity_of
 from edgecnn.build.train import FLOAT_FILE, PTQ_FILE
 from edgecnn.bundle import Bundle
@@ -36,6 +38,9 @@ BUNDLE_FILE = "bundle.tflite"
 class Verify:
     """Proves the file's types, scales and zeros and the splits of the data, and measures accuracy, size and speed.
 
+    From the file's own scores it chooses the threshold under which a device says "unknown", which goes into the
+    manifest, and measures what it keeps and lets in; see `edgecnn.build.confidence`.
+
     Attributes:
         float_tensors: names of the tensors that may, and then must, be neither int8 nor int32, each as often as it is
             there.
@@ -48,11 +53,24 @@ class Verify:
     name: ClassVar[str] = "verify"
     takes: ClassVar[tuple[Kind | None, ...]] = ("tflite",)
     makes: ClassVar[Kind] = "tflite"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
         return [f"Verify takes at least 1 run, not {self.runs}"] if self.runs < 1 else []
+
+    def misfits(self, recipe: Recipe) -> list[str]:
+        """What of the recipe it does not go with, one sentence each."""
+        blind = recipe.out_of_set is not None and isinstance(recipe.data, Photographs)
+        return ["a threshold for images of none of the classes takes images of the classes, too"] if blind else []
+
+    def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
+        """The threshold depends on images that no other stage sees.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        return () if recipe.out_of_set is None else (recipe.out_of_set.open(recipe.input).digest,)
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the bundle that ships, and the figures of the report.
@@ -71,11 +89,14 @@ class Verify:
             zeros=_zeros(context),
             float_tensors=self.float_tensors,
             float_operators=artifact.metrics["float_operators"],
+            class_maps=artifact.metrics["class_maps"],
         )
         dress(model, context, {}).write(path := context.workspace / BUNDLE_FILE)
         figures = self._measure(Bundle.read(path), facts, artifact, context)
         accuracies = {name: figures[name]["accuracy"] for name in ("float", "ptq", "int8")}
-        dress(model, context, {"accuracy": {**accuracies, "agreement": figures["int8"]["agreement"]}}).write(path)
+        accuracies["agreement"] = figures["int8"]["agreement"]
+        scores = {name: figures["confidence"][name] for name in ("temperature", "threshold")}
+        dress(model, context, {"accuracy": accuracies, "confidence": scores}).write(path)
         data = Bundle.read(path).data
         figures["model"] = {**_sizes(data), "sha256": hashlib.sha256(data).hexdigest()}
         figures["steps"][-1] |= _sizes(data)
@@ -83,7 +104,7 @@ class Verify:
 
     def _measure(self, bundle: Bundle, facts: FileFacts, artifact: Artifact, context: Context) -> dict[str, Any]:
         keras_answers = np.load(artifact.files[KERAS_LOGITS]).argmax(axis=1)
-        shipped = _evaluate(bundle, context)
+        shipped = _evaluate(bundle, context.data["test"])
         counts = {split: len(context.data[split]) for split in SPLITS}
         left_out = [{"path": path, "reason": why} for path, why in context.data.load(context.progress).left_out]
         steps = self._steps(bundle, shipped, artifact.metrics["method"], context)
@@ -99,6 +120,7 @@ class Verify:
                 "float_layers": artifact.metrics["float_layers"],
                 "per_class": shipped.per_class(),
             },
+            "confidence": _confidence(bundle, shipped, artifact.metrics, context),
             "steps": steps,
             "candidates": artifact.metrics["candidates"],
             "sensitivity": artifact.metrics["sensitivity"],
@@ -113,7 +135,7 @@ class Verify:
             for file, method in ((FLOAT_FILE, "float"), (PTQ_FILE, "ptq"))
             if file in made.files
         ]
-        measured = [*(_evaluate(each, context) for _, _, each in earlier), shipped]
+        measured = [*(_evaluate(each, context.data["test"]) for _, _, each in earlier), shipped]
         load = targets.choose().load
         everything = [*earlier, ("convert", method, bundle)]
         stats = interleaved([prepare(load(each.model, threads=1)) for _, _, each in everything], runs=self.runs)
@@ -153,6 +175,7 @@ def check_promises(
     zeros: Mapping[str, NDArray[np.bool_]],
     float_tensors: tuple[str, ...],
     float_operators: int = 0,
+    class_maps: bool = False,
 ) -> None:
     """Hold a file against what is promised of its bytes.
 
@@ -162,6 +185,7 @@ def check_promises(
         zeros: by layer, where pruning left a zero, in Keras's order of axes.
         float_tensors: names of the tensors that are neither int8 nor int32, exactly.
         float_operators: how many operators the build kept in float, each with the tensors that it takes and makes.
+        class_maps: whether there is a second output.
 
     Raises:
         ModelError: with every promise that is broken.
@@ -169,6 +193,7 @@ def check_promises(
     broken = (
         _type_problems(facts, float_tensors, float_operators)
         + _input_problems(facts, spec)
+        + _output_problems(facts, class_maps)
         + _zero_problems(facts, zeros)
     )
     if broken:
@@ -199,6 +224,17 @@ def _input_problems(facts: FileFacts, spec: InputSpec) -> list[str]:
         return []
     wanted = f"uint8 with scale {spec.scale} and zero point {spec.zero_point}"
     return [f"the input is {image.type} with scale {image.scale} and zero point {image.zero_point}, not {wanted}"]
+
+
+def _output_problems(facts: FileFacts, class_maps: bool) -> list[str]:
+    """The scores, and after them the class maps, of 8 bits each."""
+    scores, *others = facts.outputs
+    problems = [f"{each.name}, an output, is {each.type}" for each in facts.outputs if each.type != "uint8"]
+    if not problems and (scores.scale, scores.zero_point) != (1 / 256, 0):
+        problems.append(f"the scores have scale {scores.scale} and zero point {scores.zero_point}, not 1/256 and 0")
+    if len(others) != class_maps:
+        problems.append(f"{counted(len(others), 'output')} beside the scores, not {int(class_maps)}")
+    return problems
 
 
 def _zero_problems(facts: FileFacts, zeros: Mapping[str, NDArray[np.bool_]]) -> list[str]:
@@ -232,10 +268,28 @@ def _zeros(context: Context) -> dict[str, NDArray[np.bool_]]:
         return dict(arrays)
 
 
-def _evaluate(bundle: Bundle, context: Context) -> Evaluation:
-    test = context.data["test"]
+def _confidence(bundle: Bundle, test: Evaluation, metrics: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """How far the scores can be believed, through the file; without labels that is not known."""
+    fitted = {"temperature": metrics["temperature"], "temperature_note": metrics["temperature_note"]}
+    if not context.data.labelled:
+        return {**fitted, **confidence.unknown()}
+    strangers, chosen_on = context.out_of_set, 0
+    halves: list[Evaluation | None] = [None, None]
+    if strangers:
+        halves = [_evaluate(bundle, strangers[split]) for split in ("calibration", "test")]
+        chosen_on = len(strangers["calibration"])
+    level = confidence.threshold(_evaluate(bundle, context.data["validation"]), halves[0])
+    uncalibrated = replace(bundle, model=with_beta(bundle.model, metrics["temperature"]))
+    before = _evaluate(uncalibrated, context.data["test"])
+    found = confidence.figures(level=level, before=before, test=test, strangers=halves[1], chosen_on=chosen_on)
+    if advice := confidence.advice(found, context.data.labels):
+        context.progress.say(f"verify: {advice}")
+    return {**fitted, **found}
+
+
+def _evaluate(bundle: Bundle, images: Images) -> Evaluation:
     with Classifier(bundle, threads=1) as classifier:
-        return evaluate(classifier, zip(test.pixels, test.labels.tolist(), strict=True))
+        return evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True))
 
 
 def _sizes(data: bytes) -> dict[str, int]:

@@ -517,6 +517,7 @@ def test_from_a_file_to_a_bundle(
     assert accuracy == pytest.approx(expected, abs=2 / len(images))
     assert report["float"]["accuracy"] == pytest.approx(expected, abs=1 / len(images))
     assert [stage["name"] for stage in report["stages"]] == ["adopt", "convert", "verify"]
+    assert bundle.temperature == report["confidence"]["temperature"] != 1.0
 
 
 def input_of(bundle: Bundle) -> tuple[float, int]:

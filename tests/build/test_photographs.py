@@ -77,6 +77,8 @@ def test_imagenet_without_labels_says_no_accuracy(folder: Path, tmp_path: Path, 
     assert len(bundle.labels) == 1000
     assert (bundle.labels[0], bundle.labels[999]) == ("tench", "toilet tissue")
     assert bundle.input == recipe.input
+    assert (bundle.temperature, bundle.threshold) == (1.0, None)
+    assert report["confidence"]["ece"] is None
 
 
 def test_the_photographs_that_come_along_are_those_of_the_manifest() -> None:

@@ -88,6 +88,11 @@ def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None
     data = (out / "tiny.tflite").read_bytes()
     assert set(report) >= {
         "schema", "recipe", "model", "samples", "float", "ptq", "int8", "data", "gates", "stages", "host", "versions",
+        "confidence",
+    }  # fmt: skip
+    assert set(report["confidence"]) == {
+        "temperature", "temperature_note", "ece_before", "ece", "answers_changed", "threshold", "right_accepted",
+        "wrong_accepted", "out_of_set_accepted",
     }  # fmt: skip
     assert report["model"]["path"] == str((out / "tiny.tflite").resolve())
     assert report["model"]["size_bytes"] == len(data)

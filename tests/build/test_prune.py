@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.build import Gate, PruneChannels, ResNet8, SeparableNet, Train, budgets, feed
+from edgecnn.build import Convert, Gate, PruneChannels, ResNet8, SeparableNet, Train, Verify, budgets, feed
 from edgecnn.build.cache import Cache
 from edgecnn.build.channels import Channels
 from edgecnn.build.data import Images
@@ -128,6 +128,16 @@ def test_the_stage_reaches_bytes_of_the_file_in_steps(tmp_path: Path, progress: 
     assert sizes[1] <= round((sizes[0] * 19_000) ** 0.5)
     assert set(way[-1]["channels"]) == {g for group in Channels(wide).groups for g in group.layers}
     assert all("val_accuracy" in step for step in way[1:])
+
+
+def test_class_maps_are_measured_as_they_ship(tmp_path: Path, progress: Any, wide: Any) -> None:
+    """The dense layer once more, as a convolution: 16 channels to 9 classes, and what describes it."""
+    stage = PruneChannels(size_bytes=19_000, epochs=1)
+    without = context(tmp_path, progress, stage, wide)
+    maps = replace(without.recipe, stages=(*without.recipe.stages[:2], Convert(class_maps=True), Verify(runs=3)))
+    sizes = [stage._measured(wide, replace(without, recipe=each))["size_bytes"] for each in (without.recipe, maps)]
+    assert sizes[1] > sizes[0] + 16 * 9
+    assert stage.beyond(without.recipe) != stage.beyond(maps)
 
 
 def test_what_was_decided_is_not_decided_again(tmp_path: Path, progress: Any, wide: Any) -> None:

@@ -86,6 +86,25 @@ def test_another_range_of_the_input_is_refused(float_model: Any, pictures: Pixel
     assert "the input is uint8 with scale" in broken(inspect(converter._convert(made)))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"type": "float32"}, "an output, is float32"), ({"scale": 1 / 128}, "the scores have scale 0.0078125")],
+)
+def test_scores_of_another_kind_are_refused(facts: FileFacts, change: dict[str, Any], said: str) -> None:
+    assert said in broken(replace(facts, outputs=(replace(facts.outputs[0], **change),)))
+
+
+def test_a_second_output_is_refused_where_none_is_meant_and_missed_where_one_is(facts: FileFacts) -> None:
+    two = replace(facts, outputs=(*facts.outputs, replace(facts.outputs[0], name="class_maps", scale=0.1)))
+    assert "1 output beside the scores, not 0" in broken(two)
+    check_promises(two, spec=SPEC, zeros={}, float_tensors=(), class_maps=True)
+    with pytest.raises(ModelError, match="0 outputs beside the scores, not 1"):
+        check_promises(facts, spec=SPEC, zeros={}, float_tensors=(), class_maps=True)
+    in_float = replace(two, outputs=(facts.outputs[0], replace(two.outputs[1], type="float32", scale=None)))
+    with pytest.raises(ModelError, match="class_maps, an output, is float32"):
+        check_promises(in_float, spec=SPEC, zeros={}, float_tensors=(), class_maps=True)
+
+
 def zero_masks(facts: FileFacts) -> dict[str, Any]:
     """Where the file has zeros, in Keras's order of axes."""
     masks = {
