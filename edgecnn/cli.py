@@ -261,7 +261,9 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @click.option("--view", metavar="NAME", help="terminal or none; the default is terminal where there is one.")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
-@click.option("--threshold", type=click.FloatRange(0, 1), metavar="SCORE", help="Under it, a frame is unknown (0).")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), metavar="SCORE", help="Under it, a frame is unknown (the file's)."
+)
 @click.option(
     "--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Average scores over time (0.3); 0: do not."
 )
@@ -368,7 +370,7 @@ def demo(
             view=stack.enter_context(Watched(VIEWS[view]())),
             frames=frames,
             pace=pace,
-            threshold=threshold or 0.0,
+            threshold=(bundle.threshold or 0.0) if threshold is None else threshold,
             smoothing_s=SMOOTHING_S if smooth is None else smooth,
             consumers=consumers,
             collection=collection,

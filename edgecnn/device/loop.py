@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.bundle import nothing_classes
 from edgecnn.device.ahead import Ahead
 from edgecnn.device.collect import Collection
 from edgecnn.device.frames import Answer, Camera, Frame
@@ -79,8 +80,9 @@ def run(
     if pace is not None and not pace > 0:
         raise UsageError("The pace is wrong.", received=pace, accepted="frames a second, above 0", remedy="--pace 10")
     controls = Controls(threshold=threshold)
-    steady = Steady(threshold=threshold, smoothing_s=smoothing_s)
-    tally, ages = Tally(), Ring(1)
+    nothing = nothing_classes(classifier.labels)
+    steady = Steady(threshold=threshold, smoothing_s=smoothing_s, nothing=nothing)
+    tally, ages = Tally(classifier.labels, nothing), Ring(1)
 
     def invoked() -> Iterator[_Invoked]:
         schedule = _schedule(frames, pace)
@@ -91,7 +93,7 @@ def run(
         for each in results:
             steady.threshold = controls.threshold
             answer = _answer(each, classifier, steady)
-            tally.add(answer, knows=answer.frame.truth in classifier.labels)
+            tally.add(answer)
             for consume in consumers:
                 consume(answer)
             yield answer

@@ -1,5 +1,6 @@
 """Answers worth showing: scores that are smoothed over time, and a label that does not flicker."""
 
+from collections.abc import Collection
 from math import exp
 
 import numpy as np
@@ -18,13 +19,17 @@ class Steady:
 
     Args:
         smoothing_s: seconds; 0 smooths nothing, and keeps nothing: each answer is by itself.
+        nothing: indices of classes that say that there is nothing to name: what is unknown, too.
 
     Attributes:
         threshold: of the score, 0 to 1; under it a frame is unknown. May be changed at any time.
     """
 
-    def __init__(self, *, threshold: float = 0.0, smoothing_s: float = SMOOTHING_S) -> None:
+    def __init__(
+        self, *, threshold: float = 0.0, smoothing_s: float = SMOOTHING_S, nothing: Collection[int] = ()
+    ) -> None:
         self.threshold = threshold
+        self._nothing = nothing
         self._smoothing_s = smoothing_s
         self._scores: NDArray[np.float32] | None = None
         self._at_s = 0.0
@@ -54,4 +59,4 @@ class Steady:
         best, kept = int(scores.argmax()), self._kept
         if kept is not None and scores[kept] > max(scores[best], self.threshold) - MARGIN:
             return kept
-        return best if scores[best] >= self.threshold else None
+        return best if scores[best] >= self.threshold and best not in self._nothing else None

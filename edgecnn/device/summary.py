@@ -1,5 +1,6 @@
 """What a run came to: counts, and statistics of the last frames, in the same memory after a minute and a month."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ class Summary:
         age: from the capture of a frame to when the view had shown it; None where nothing was shown, or the camera is
             not live.
         left_out: the files that could not be read, each with its reason.
-        truth: the share of frames whose best label is the true one, that of frames for which the true one was shown,
-            and their number; None where it is not known, or no class of the model's.
+        truth: the share of frames whose best label is the true one, that of frames for which the true one was shown, or
+            unknown where there was nothing, and their number; None where it is not known, or no class of the model's.
     """
 
     frames: int
@@ -74,23 +75,29 @@ class Ring:
 
 
 class Tally:
-    """Counts the answers, and keeps the timings of the last ones."""
+    """Counts the answers, and keeps the timings of the last ones.
 
-    def __init__(self) -> None:
+    Args:
+        labels: the names of the classes.
+        nothing: indices of those that say that there is nothing to name.
+    """
+
+    def __init__(self, labels: Sequence[str], nothing: Collection[int]) -> None:
+        self._labels = {label: index not in nothing for index, label in enumerate(labels)}
         self._phases = Ring(len(PHASES))
         self._first_ns = self._last_ns = 0
         self._known = self._right = self._shown = 0
 
-    def add(self, answer: Answer, *, knows: bool) -> None:
-        """``knows``: whether the frame's truth is known, and a class of the model's."""
+    def add(self, answer: Answer) -> None:
+        """Take in an answer."""
         if not self._phases.added:
             self._first_ns = answer.answered_ns
         self._last_ns = answer.answered_ns
         self._phases.add(answer.phases_ns)
-        if knows:
+        if (truth := answer.frame.truth) in self._labels:
             self._known += 1
-            self._right += answer.predictions[0].label == answer.frame.truth
-            self._shown += answer.shown is not None and answer.shown.label == answer.frame.truth
+            self._right += answer.predictions[0].label == truth
+            self._shown += (answer.shown and answer.shown.label) == (truth if self._labels[truth] else None)
 
     def summary(self, camera: Camera, runtime: str, threads: int, *, dropped: int, age: LatencyStats | None) -> Summary:
         """What it came to; see `Summary`."""

@@ -41,6 +41,12 @@ def test_a_class_is_taken_up_at_the_threshold_and_left_a_margin_under_it() -> No
     assert shown == [None, 0, 0, 0, None, None]
 
 
+def test_a_class_of_nothing_is_unknown_and_takes_the_place_of_what_was_shown() -> None:
+    steady = Steady(smoothing_s=1e-9, nothing=(1,))
+    scores = ((0.9, 0.1), (0.45, 0.55), (0.1, 0.9), (0.45, 0.55), (0.6, 0.4))
+    assert [steady.update(of(*pair), float(n))[1] for n, pair in enumerate(scores)] == [0, None, None, None, 0]
+
+
 def test_the_threshold_may_change() -> None:
     steady = Steady(threshold=0.9)
     assert steady.update(of(0.8, 0.2), 0.0)[1] is None
