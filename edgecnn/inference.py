@@ -130,6 +130,10 @@ class Classifier:
         span = found.max() - found.min()
         return (found - found.min()) / span if span > 0 else np.zeros_like(found)
 
+    def region(self, frame: Pixels) -> tuple[int, int, int, int]:
+        """The part of a frame that the network sees: (top, left, height, width) in pixels."""
+        return self._spec.region(*frame.shape[:2])
+
     def _output(self, index: int) -> NDArray[np.float32]:
         """An output of the last invoke, float32, dequantized."""
         raw, tensor = self._session.output(index), self._session.outputs[index]

@@ -66,13 +66,21 @@ class InputSpec:
         """
         if frame.shape == self.shape:
             return frame
-        if self.resize == "center_crop":
-            frame = _center_crop(frame, self.height, self.width)
+        top, left, height, width = self.region(*frame.shape[:2])
+        frame = frame[top : top + height, left : left + width]
         if frame.shape[:2] != (self.height, self.width):
             frame = cast(Pixels, cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_AREA))
         if self.channels == 1:
             return cast(Pixels, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))[:, :, np.newaxis]
         return frame
+
+    def region(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """The part of a frame of this size that the network sees: (top, left, height, width) in pixels."""
+        if self.resize == "stretch":
+            return 0, 0, height, width
+        crop_height = min(height, max(1, round(width * self.height / self.width)))
+        crop_width = min(width, max(1, round(height * self.width / self.height)))
+        return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
 
     def dequantize(self, pixels: Pixels) -> NDArray[np.float32]:
         """What the network sees in training: float32, (pixel - zero point) * scale; exact in [-1, 127/128]."""
@@ -97,11 +105,3 @@ class InputSpec:
         if problems := spec.problems():
             raise ValueError("; ".join(problems))
         return spec
-
-
-def _center_crop(frame: Pixels, height: int, width: int) -> Pixels:
-    frame_height, frame_width = frame.shape[:2]
-    crop_height = min(frame_height, max(1, round(frame_width * height / width)))
-    crop_width = min(frame_width, max(1, round(frame_height * width / height)))
-    top, left = (frame_height - crop_height) // 2, (frame_width - crop_width) // 2
-    return frame[top : top + crop_height, left : left + crop_width]

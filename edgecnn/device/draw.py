@@ -12,6 +12,7 @@ from edgecnn.preprocess import Pixels
 
 ROWS = 3
 _WHITE, _DIM, _GREEN, _GREY = (255, 255, 255), (190, 190, 190), (96, 200, 120), (90, 90, 90)
+_HEAT, _WARM = 0.65, (255, 96, 0)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -24,7 +25,7 @@ def annotated(answer: Answer) -> Pixels:
     Returns:
         A new image, RGB, (height, width, 3), uint8, of the frame's own size.
     """
-    image = answer.frame.image.copy()
+    image = picture_of(answer).copy()
     height, width = image.shape[:2]
     scale = max(0.3, min(height / 480, width / 480))
     line, pad = round(22 * scale), round(8 * scale)
@@ -35,6 +36,19 @@ def annotated(answer: Answer) -> Pixels:
     _text(image, title, (pad, top + round(1.3 * line)), 0.8 * scale, _DIM if shown is None else _WHITE)
     for row, prediction in enumerate(answer.steady[:ROWS]):
         _bar(image, prediction, top + round((row + 1.75) * line), line, scale, first=row == 0)
+    return image
+
+
+def picture_of(answer: Answer) -> Pixels:
+    """The frame, with where the network looks in warm colours, where that was asked for: RGB, (height, width, 3)."""
+    if answer.looking is None:
+        return answer.frame.image
+    image = answer.frame.image.copy()
+    top, left, height, width = answer.looking.region
+    seen = image[top : top + height, left : left + width]
+    heat = cv2.resize(answer.looking.map, (width, height), interpolation=cv2.INTER_CUBIC)
+    strength = (np.clip(heat, 0, 1) ** 2 * _HEAT)[:, :, np.newaxis]
+    seen[:] = seen + strength * (np.array(_WARM, np.float32) - seen)
     return image
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgecnn.inference import Prediction
 from edgecnn.preprocess import Pixels
 
@@ -34,6 +37,19 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looking:
+    """Where in a frame the network saw a class.
+
+    Attributes:
+        map: (h, w), float32: 1 at the place that says most for the class, 0 at the least.
+        region: the part of the frame that it covers: (top, left, height, width) in pixels.
+    """
+
+    map: NDArray[np.float32]
+    region: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """A frame and what the model says about it.
 
@@ -44,6 +60,7 @@ class Answer:
         phases_ns: how long each of `PHASES` took, in that order.
         answered_ns: when the predictions were there, by `time.perf_counter_ns`.
         dropped: frames that were captured before this one and not answered, since the start.
+        looking: where the network saw the best class of this frame, where that was asked for.
     """
 
     frame: Frame
@@ -53,6 +70,7 @@ class Answer:
     phases_ns: tuple[int, int, int, int]
     answered_ns: int
     dropped: int
+    looking: Looking | None = None
 
 
 class Camera(Protocol):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgecnn.bundle import nothing_classes
 from edgecnn.device.ahead import Ahead
 from edgecnn.device.collect import Collection
-from edgecnn.device.frames import Answer, Camera, Frame
+from edgecnn.device.frames import Answer, Camera, Frame, Looking
 from edgecnn.device.steady import SMOOTHING_S, Steady
 from edgecnn.device.summary import Ring, Summary, Tally
 from edgecnn.device.views import Controls, Run, View
@@ -28,6 +28,7 @@ class FrameClassifier(Protocol):
     runtime: str
     threads: int
     labels: tuple[str, ...]
+    map_shape: tuple[int, ...] | None
 
     def preprocess(self, frame: Pixels) -> NDArray[Any]:
         """The input tensor for a frame."""
@@ -37,6 +38,12 @@ class FrameClassifier(Protocol):
 
     def scores(self) -> NDArray[np.float32]:
         """The scores of the last invoke, (classes,)."""
+
+    def class_map(self, index: int) -> NDArray[np.float32]:
+        """Where the last invoke saw a class, (h, w); only where there is a `map_shape`."""
+
+    def region(self, frame: Pixels) -> tuple[int, int, int, int]:
+        """The part of a frame that the network sees: (top, left, height, width)."""
 
     def predictions(self, scores: NDArray[np.float32]) -> tuple[Prediction, ...]:
         """The best classes, best first."""
@@ -51,6 +58,7 @@ def run(
     pace: float | None = None,
     threshold: float = 0.0,
     smoothing_s: float = SMOOTHING_S,
+    overlay: bool = False,
     consumers: Sequence[Callable[[Answer], None]] = (),
     collection: Collection | None = None,
 ) -> Summary:
@@ -69,6 +77,7 @@ def run(
         pace: answer at most so many a second, on a schedule that does not drift; None for as fast as it goes.
         threshold: the score under which a frame is unknown, 0 to 1; the view may change it.
         smoothing_s: see `edgecnn.device.steady`.
+        overlay: say where the network looks; the view may change it.
         consumers: are called with every answer, in the thread that answers; a `BrokenPipeError` from one is a normal
             end, too.
         collection: where a view may save frames as photos of a class; None where nobody asked for that.
@@ -79,7 +88,7 @@ def run(
     """
     if pace is not None and not pace > 0:
         raise UsageError("The pace is wrong.", received=pace, accepted="frames a second, above 0", remedy="--pace 10")
-    controls = Controls(threshold=threshold)
+    controls = Controls(threshold=threshold, overlay=overlay and classifier.map_shape is not None)
     nothing = nothing_classes(classifier.labels)
     steady = Steady(threshold=threshold, smoothing_s=smoothing_s, nothing=nothing)
     tally, ages = Tally(classifier.labels, nothing), Ring(1)
@@ -87,7 +96,7 @@ def run(
     def invoked() -> Iterator[_Invoked]:
         schedule = _schedule(frames, pace)
         while next(schedule) and (taken := _take(ready, controls)) is not None:
-            yield _invoke(taken, classifier, dropped=ready.replaced)
+            yield _invoke(taken, classifier, dropped=ready.replaced, overlay=controls.overlay)
 
     def answers() -> Iterator[Answer]:
         for each in results:
@@ -111,6 +120,7 @@ def run(
                     threads=classifier.threads,
                     labels=classifier.labels,
                     controls=controls,
+                    class_maps=classifier.map_shape is not None,
                     collection=collection,
                 )
             )
@@ -174,14 +184,19 @@ class _Invoked:
     scores: NDArray[np.float32]
     invoke_ns: int
     dropped: int
+    looking: Looking | None
 
 
-def _invoke(ready: _Ready, classifier: FrameClassifier, dropped: int) -> _Invoked:
+def _invoke(ready: _Ready, classifier: FrameClassifier, *, dropped: int, overlay: bool) -> _Invoked:
     """The one step that the model waits for: everything else is done beside it."""
     start = time.perf_counter_ns()
     classifier.invoke(ready.tensor)
     invoke_ns = time.perf_counter_ns() - start
-    return _Invoked(ready=ready, scores=classifier.scores(), invoke_ns=invoke_ns, dropped=dropped)
+    scores, looking = classifier.scores(), None
+    if overlay:
+        found = classifier.class_map(int(np.nan_to_num(scores).argmax()))
+        looking = Looking(map=found, region=classifier.region(ready.frame.image))
+    return _Invoked(ready=ready, scores=scores, invoke_ns=invoke_ns, dropped=dropped, looking=looking)
 
 
 def _answer(invoked: _Invoked, classifier: FrameClassifier, steady: Steady) -> Answer:
@@ -200,4 +215,5 @@ def _answer(invoked: _Invoked, classifier: FrameClassifier, steady: Steady) -> A
         phases_ns=(ready.frame.capture_ns, ready.preprocess_ns, invoked.invoke_ns, answered - start),
         answered_ns=answered,
         dropped=invoked.dropped,
+        looking=invoked.looking,
     )

@@ -16,11 +16,13 @@ class Controls:
     Attributes:
         threshold: the score under which a frame is unknown, 0 to 1.
         paused: answer nothing for now.
+        overlay: say where the network looks, which only a file with class maps can.
         stop: end the run.
     """
 
     threshold: float = 0.0
     paused: bool = False
+    overlay: bool = False
     stop: bool = False
 
 
@@ -34,6 +36,7 @@ class Run:
         threads: of the interpreter.
         labels: the names of all classes.
         controls: see there.
+        class_maps: whether the file says where the network looks.
         collection: where frames may be saved as photos of a class; None where nobody asked for that.
     """
 
@@ -42,6 +45,7 @@ class Run:
     threads: int
     labels: tuple[str, ...]
     controls: Controls
+    class_maps: bool = False
     collection: Collection | None = None
 
 

@@ -75,7 +75,9 @@ class SlowClassifier:
         self._inner, self._camera, self._behind = inner, camera, behind
         self.published: list[int] = []
         self.labels = inner.labels
+        self.map_shape = inner.map_shape
         self.preprocess, self.scores, self.predictions = inner.preprocess, inner.scores, inner.predictions
+        self.class_map, self.region = inner.class_map, inner.region
 
     def invoke(self, tensor: NDArray[Any]) -> None:
         self._inner.invoke(tensor)
@@ -266,6 +268,32 @@ def test_a_view_pauses_sets_the_threshold_hears_why_nothing_comes_and_ends_the_r
     assert view.answers[-1].shown is None
     assert summary.frames >= len(view.answers)
     assert not capture_threads()
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+def test_it_says_where_the_network_looks_when_asked(
+    number_video: Path, number_classifier: FrameClassifier, overlay: bool
+) -> None:
+    view = Recorder()
+    with open_camera(str(number_video)) as camera:
+        run(camera, number_classifier, view=view, frames=3, overlay=overlay)
+    assert view.began is not None
+    assert view.began.class_maps
+    for answer in view.answers:
+        assert (answer.looking is not None) == overlay
+        if answer.looking:
+            assert answer.looking.map.tolist() == [[1, 0], [0, 0]]
+            assert answer.looking.region == (0, 0, 48, 64)
+
+
+def test_a_file_without_class_maps_says_nothing_of_that(number_video: Path, number_classifier: FrameClassifier) -> None:
+    number_classifier.map_shape = None
+    view = Recorder()
+    with open_camera(str(number_video)) as camera:
+        run(camera, number_classifier, view=view, frames=1, overlay=True)
+    assert view.began is not None
+    assert not view.began.class_maps
+    assert view.answers[0].looking is None
 
 
 def test_a_camera_that_is_silent_says_why(number_classifier: FrameClassifier) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgecnn.device import Answer, Frame, record
-from edgecnn.device.draw import annotated, drawable
+from edgecnn.device.draw import annotated, drawable, picture_of
+from edgecnn.device.frames import Looking
 from edgecnn.device.record import FPS, recording_to
 from edgecnn.errors import DeviceError, UsageError
 from edgecnn.inference import Prediction
@@ -131,6 +132,18 @@ def test_what_is_drawn_is_as_large_as_the_frame_and_leaves_the_frame_alone() -> 
         assert image.shape == before.shape
         assert np.array_equal(each.frame.image, before)
         assert not np.array_equal(image, before)
+
+
+def test_where_the_network_looks_is_warm_and_the_rest_as_it_was() -> None:
+    each = answer(number=10, size=(100, 200))
+    looking = Looking(map=np.array([[1, 0], [0, 0]], np.float32), region=(0, 50, 100, 100))
+    image = picture_of(replace(each, looking=looking)).astype(int)
+    change = np.abs(image - each.frame.image).sum(axis=2)
+    assert change[:, :50].max() == change[:, 150:].max() == 0
+    assert change[10, 60] > 100
+    assert image[10, 60, 0] > image[10, 60, 2]
+    assert change[90, 140] < 5
+    assert picture_of(each) is each.frame.image
 
 
 @pytest.mark.parametrize("score", [float("nan"), -3.0, 7.5])
