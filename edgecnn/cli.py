@@ -258,7 +258,8 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
 @click.option("--mirror", is_flag=True, help="Swap left and right.")
 @click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
-@click.option("--view", metavar="NAME", help="terminal or none; the default is terminal where there is one.")
+@click.option("--view", metavar="NAME", help="terminal, web, window or none.")
+@click.option("--listen", metavar="HOST[:PORT]", help="Where the view web is served (127.0.0.1:8042).")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
 @click.option(
@@ -294,6 +295,7 @@ def demo(
     mirror: bool,
     roi: Any,
     view: str | None,
+    listen: str | None,
     frames: int | None,
     pace: float | None,
     threshold: float | None,
@@ -311,12 +313,14 @@ def demo(
 
     Without --camera: the Pi's own camera, else the first USB camera. SOURCE also
     is a path in /dev, csi:1, a folder of images or a FIFO.
+
+    The view is the terminal where there is one, else a page for browsers (web), and
+    none where a script seems to run it: --json, --events -, --frames or --record.
     """
     from edgecnn import Bundle, Classifier, console
     from edgecnn.device import (
         LIMIT_BYTES,
         SMOOTHING_S,
-        VIEWS,
         Answer,
         CameraOptions,
         Collection,
@@ -324,6 +328,7 @@ def demo(
         Watched,
         events_to,
         open_camera,
+        open_view,
         recording_to,
         run,
     )
@@ -335,11 +340,9 @@ def demo(
             accepted="one of the two on stdout",
             remedy="write the events to a file, or leave out --json",
         )
-    view = view or ("terminal" if sys.stderr.isatty() else "none")
-    if view not in VIEWS:
-        raise UsageError(
-            "There is no such view.", received=view, accepted=", ".join(VIEWS), remedy="choose one of these"
-        )
+    scripted = as_json or events == "-" or frames is not None or record is not None
+    view = view or _default_view(listen=listen, scripted=scripted)
+    screen = open_view(view, listen=listen)
     if collect is None and (collect_below is not None or collect_limit is not None):
         raise UsageError(
             "--collect-below and --collect-limit say how to collect, and not where.",
@@ -367,7 +370,7 @@ def demo(
         summary = run(
             source,
             classifier,
-            view=stack.enter_context(Watched(VIEWS[view]())),
+            view=stack.enter_context(Watched(screen)),
             frames=frames,
             pace=pace,
             threshold=(bundle.threshold or 0.0) if threshold is None else threshold,
@@ -381,6 +384,14 @@ def demo(
             console.say_error(unsure.ended)
     if events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+def _default_view(*, listen: str | None, scripted: bool) -> str:
+    if listen is not None:
+        return "web"
+    if sys.stderr.isatty():
+        return "terminal"
+    return "none" if scripted else "web"
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def test_what_is_declared_admits_what_is_locked(stem: str, python: str, extras: 
 
 def test_the_device_side_needs_no_tensorflow() -> None:
     base = [Requirement(text).name for text in requires("edgecnn") or [] if "extra ==" not in text]
-    assert sorted(base) == ["ai-edge-litert", "click", "flatbuffers", "numpy", "opencv-python-headless", "rich"]
+    runs_models = ["ai-edge-litert", "click", "flatbuffers", "numpy", "opencv-python-headless", "rich"]
+    assert sorted(base) == [*runs_models, "segno", "starlette", "uvicorn"]
 
 
 def test_the_version_is_the_package_s() -> None:

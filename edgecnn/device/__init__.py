@@ -5,7 +5,7 @@
     with (
         open_camera("0") as camera,
         Classifier(Bundle.read("shapes.tflite")) as classifier,
-        VIEWS["terminal"]() as view,
+        open_view("terminal") as view,
         events_to("answers.jsonl") as write,
     ):
         summary = run(camera, classifier, view=view, frames=100, consumers=[write])
@@ -20,7 +20,7 @@ from edgecnn.device.options import CameraOptions, Region
 from edgecnn.device.record import recording_to
 from edgecnn.device.steady import SMOOTHING_S
 from edgecnn.device.summary import Summary
-from edgecnn.device.views import VIEWS, Controls, Run, View
+from edgecnn.device.views import VIEWS, Controls, Run, View, open_view
 from edgecnn.device.watchdog import Watched
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "events_to",
     "find_camera",
     "open_camera",
+    "open_view",
     "recording_to",
     "run",
 ]

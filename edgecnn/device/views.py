@@ -7,6 +7,7 @@ from typing import Protocol
 
 from edgecnn.device.collect import Collection
 from edgecnn.device.frames import Answer
+from edgecnn.errors import UsageError
 
 
 @dataclass
@@ -94,7 +95,47 @@ def _terminal() -> View:
     return TerminalView()
 
 
+def _window() -> View:
+    from edgecnn.device.window import WindowView
+
+    return WindowView()
+
+
+def _web(listen: str | None = None) -> View:
+    from edgecnn.device.web.view import WebView  # only this view pays for importing a server
+
+    return WebView(listen)
+
+
 VIEWS: dict[str, Callable[[], View]] = {
+    "web": _web,
+    "window": _window,
     "terminal": _terminal,
     "none": NoView,
 }
+
+
+def open_view(name: str, *, listen: str | None = None) -> View:
+    """The view that a user names; its ``with`` begins what it needs.
+
+    Args:
+        name: one of `VIEWS`.
+        listen: ``HOST[:PORT]`` of the view ``web``.
+
+    Raises:
+        UsageError: there is no such view, or no such address, or the view does not listen.
+    """
+    if name not in VIEWS:
+        raise UsageError(
+            "There is no such view.", received=name, accepted=", ".join(VIEWS), remedy="choose one of these"
+        )
+    if listen is None:
+        return VIEWS[name]()
+    if name != "web":
+        raise UsageError(
+            "Only the view web listens.",
+            received=f"--view {name} --listen {listen}",
+            accepted="--listen with --view web",
+            remedy="choose --view web, or leave out --listen",
+        )
+    return _web(listen)
