@@ -389,9 +389,13 @@ def demo(
 def _default_view(*, listen: str | None, scripted: bool) -> str:
     if listen is not None:
         return "web"
-    if sys.stderr.isatty():
+    if _stderr_is_terminal():
         return "terminal"
     return "none" if scripted else "web"
+
+
+def _stderr_is_terminal() -> bool:
+    return sys.stderr.isatty()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -274,6 +275,40 @@ def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, m
     assert "The camera is synthetic." in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "terminal", "view"),
+    [
+        ([], True, "terminal"),
+        ([], False, "web"),
+        (["--frames", 3], True, "terminal"),
+        (["--frames", 3], False, "none"),
+        (["--json"], False, "none"),
+        (["--events", "-"], False, "none"),
+        (["--record", "answers.mp4"], False, "none"),
+        (["--events", "answers.jsonl"], False, "web"),
+        (["--listen", "localhost"], True, "web"),
+        (["--listen", "localhost", "--json"], False, "web"),
+        (["--view", "window"], True, "window"),
+    ],
+)
+def test_the_view_where_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, bundle_path: Path, options: list[object], terminal: bool, view: str
+) -> None:
+    monkeypatch.setattr("edgecnn.cli._stderr_is_terminal", lambda: terminal)
+    (name,), named = called(
+        monkeypatch, "edgecnn.device.open_view", "demo", bundle_path, "--camera", "synthetic", *options
+    )
+    assert (name, named["listen"]) == (view, "localhost" if "--listen" in options else None)
+
+
+def test_a_port_in_use_is_7_before_anything_runs(bundle_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run("demo", bundle_path, "--camera", "synthetic", "--listen", place, "--json")
+    assert result.exit_code == 7
+    assert error(result)["code"] == "device"
+
+
 def test_a_synthetic_demo_keeps_its_contract(bundle_path: Path) -> None:
     result = run("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 5, "--json")
     assert result.exit_code == 0, result.stderr
@@ -433,6 +468,8 @@ def test_a_model_that_cannot_be_used(
         (["demo", MODEL, "--camera", "synthetic", "--rotate", "45"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--view", "hologram"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--events", "-"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--view", "none", "--listen", "localhost"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--listen", "no-such-host.invalid"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--target", "onnx"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--frames", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--pace", "0"], 2, "usage"),

@@ -1,0 +1,228 @@
+"""The command itself, as a user starts it, ends it and looks at it in a browser."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgecnn import Bundle
+
+NOT_YET = "\u2013"  # what stands for a number that is not there
+ROOT = Path(__file__).parents[3]
+PICTURES = os.environ.get("EDGECNN_PICTURES")  # where to leave the screenshots; else they go with the test
+
+
+@contextmanager
+def demo(bundle_path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and the address that it printed."""
+    command = [sys.executable, "-m", "edgecnn", "demo", str(bundle_path), "--camera", "synthetic", *options]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background of a shell, Ctrl-C is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if found := re.search(r"http://\S+", line):
+                yield process, found[0]
+                break
+        else:
+            raise AssertionError(f"it ended: {process.wait()}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_ctrl_c_ends_it_at_once_also_with_viewers(bundle_path: Path) -> None:
+    with demo(bundle_path, "--listen", "127.0.0.1:0", "--json") as (process, url):
+        port = int(url.rstrip("/").rpartition(":")[2])
+        viewers = [http.client.HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(4)]
+        for viewer, path in zip(viewers, ("/live.mjpeg", "/numbers", "/live.mjpeg", "/"), strict=True):
+            viewer.request("GET", path)
+        assert viewers[0].getresponse().read(2000)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+        for viewer in viewers:
+            viewer.close()
+    assert process.returncode == 0
+    assert stderr == ""  # nothing but the address
+    assert json.loads(stdout)["frames"] > 0
+
+
+def test_two_at_once(bundle_path: Path) -> None:
+    with (
+        demo(bundle_path, "--listen", "127.0.0.1:0") as (_, url),
+        demo(bundle_path, "--listen", "127.0.0.1:0") as (_, other),
+    ):
+        assert url != other
+        place = url.removeprefix("http://").rstrip("/")
+        command = [
+            sys.executable,
+            "-m",
+            "edgecnn",
+            "demo",
+            str(bundle_path),
+            "--camera",
+            "synthetic",
+            "--listen",
+            place,
+        ]
+        third = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert third.returncode == 7
+    assert "another program listens there" in third.stderr
+    assert "to do" in third.stderr
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium and chromedriver are not installed")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    for flag in ("background-networking", "component-update", "sync", "dev-shm-usage"):
+        options.add_argument(f"--disable-{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options=options, service=ChromeService(driver))
+    chrome.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "downloads")}
+    )
+    yield chrome
+    chrome.quit()
+
+
+class Page:
+    """What a user sees and does."""
+
+    def __init__(self, browser: Any, tmp_path: Path) -> None:
+        self.browser, self._folder = browser, Path(PICTURES) if PICTURES else tmp_path
+
+    def __getitem__(self, name: str) -> Any:
+        return self.browser.find_element("id", name)
+
+    def wait_for(self, fits: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not fits():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def script(self, code: str) -> Any:
+        return self.browser.execute_script(code)
+
+    def size(self, width: int, height: int, *, mobile: bool = False) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def picture(self, name: str, scheme: str = "light") -> None:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        time.sleep(0.5)  # transitions
+        self.browser.save_screenshot(str(self._folder / f"{name}.png"))
+
+
+def uses_the_page(page: Page, tmp_path: Path) -> None:
+    """Reads everything and presses everything."""
+    page.wait_for(
+        lambda: page["shown"].text.strip() and page["fps"].text != NOT_YET and page["ms-invoke"].text != NOT_YET
+    )
+    page.wait_for(lambda: page.script("return document.getElementById('picture').naturalWidth") == 640)
+    assert page["notice"].is_displayed() is False
+    assert page["camera"].text == "synthetic"
+    assert re.fullmatch(r"\d+\.\d FPS", page["fps"].text)
+    rows = page.browser.find_elements("css selector", "#bars li")
+    assert len(rows) == 5
+    assert all(re.search(r"\d\.\d\d\d$", row.text) for row in rows)
+    assert [row.text.partition("\n")[0] for row in page.browser.find_elements("css selector", "#phases li")]
+    assert page.script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+    page["pause"].click()
+    page.wait_for(lambda: page["pause"].text == "Continue" and page["notice"].is_displayed())
+    assert page["notice"].text.lower() == "paused"
+    page["pause"].click()
+    page.wait_for(lambda: page["pause"].text == "Pause" and not page["notice"].is_displayed())
+
+    page.script("document.getElementById('slider').focus()")
+    page["slider"].send_keys("\ue010")  # End: as far as it goes
+    page.wait_for(lambda: page["threshold"].text == "1.00" and page["shown"].text == "unknown")
+    page["slider"].send_keys("\ue011")  # Home
+    page.wait_for(lambda: page["threshold"].text == "0.00" and page["shown"].text not in ("", "unknown"))
+
+    page["snapshot"].click()
+    folder = tmp_path / "downloads"
+    page.wait_for(lambda: list(folder.glob("snapshot-*.jpg")))
+    (path,) = folder.glob("snapshot-*.jpg")
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (480, 640, 3)
+    path.unlink()
+
+
+@pytest.mark.chromium
+def test_the_page_in_a_browser_on_a_desktop_and_on_a_phone(bundle_path: Path, browser: Any, tmp_path: Path) -> None:
+    page = Page(browser, tmp_path)
+    with demo(bundle_path, "--listen", "127.0.0.1:0", "--pace", "25") as (_, url):
+        page.size(1280, 720)
+        browser.get(url)
+        uses_the_page(page, tmp_path)
+        page.picture("desktop")
+        page.picture("desktop-dark", "dark")
+        page.size(390, 844, mobile=True)
+        uses_the_page(page, tmp_path)
+        page.picture("phone")
+        page.picture("phone-dark", "dark")
+        assert browser.get_log("browser") == []  # no error, and nothing that the content policy forbids
+    page.wait_for(lambda: page["notice"].is_displayed())
+    assert "trying again" in page["notice"].text or "has ended" in page["notice"].text
+
+
+@pytest.mark.chromium
+def test_with_a_token_and_labels_that_are_markup(
+    int8_model: bytes, bundle: Bundle, browser: Any, tmp_path: Path, manifest_of: Callable[..., dict[str, Any]]
+) -> None:
+    assert bundle.input is not None
+    bad = [f"<img src=x onerror=document.title='owned'>{number}" for number in range(len(bundle.labels))]
+    manifest = manifest_of([f"{number:02x}" * 32 for number in range(256)])
+    path = tmp_path / "markup.tflite"
+    Bundle.make(int8_model, name="markup", spec=bundle.input, labels=tuple(bad), manifest=manifest).write(path)
+    page = Page(browser, tmp_path)
+    with demo(path, "--listen", "0.0.0.0:0", "--pace", "25") as (_, url):
+        address, _, token = url.partition("?token=")
+        port = address.rstrip("/").rpartition(":")[2]
+        browser.get(f"http://127.0.0.1:{port}/")
+        assert "needs its token" in browser.page_source
+        browser.get(f"http://127.0.0.1:{port}/?token={token}")
+        assert browser.current_url == f"http://127.0.0.1:{port}/"
+        page.wait_for(lambda: page["shown"].text.strip() and page["fps"].text != NOT_YET)
+        assert page["shown"].text in bad
+        names = [each.text for each in browser.find_elements("css selector", "#bars .name")]
+        assert set(names) <= set(bad)
+        assert len(browser.find_elements("tag name", "img")) == 1
+        assert "owned" not in browser.title
+        assert page.script("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert [entry for entry in browser.get_log("browser") if "401" not in entry["message"]] == []
