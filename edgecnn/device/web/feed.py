@@ -16,7 +16,7 @@ from edgecnn.device.views import Run
 from edgecnn.device.web.figures import Figures
 from edgecnn.preprocess import Pixels
 
-PICTURE_S = 1 / 30
+PICTURE_S = 1 / 40  # every frame of a camera with 30 a second, though their times tremble
 NUMBERS_S = 0.12
 NUMBERS_AT_LEAST_S = 5.0  # also where nothing changes: so that a viewer who is gone is noticed
 SHARE = 0.15  # of one core, for pictures and numbers

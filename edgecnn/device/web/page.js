@@ -73,7 +73,7 @@ function draw(state) {
   if (state.size) at("picture").style.aspectRatio = `${state.size[1]} / ${state.size[0]}`;
   if (state.frame != null) {
     show("shown", state.shown ? state.shown.label : "unknown");
-    show("score", state.shown ? fixed(state.shown.score, 2) : "");
+    show("score", state.shown ? fixed(state.shown.score, 3) : "");
     document.querySelector("h1").classList.toggle("unknown", !state.shown);
   }
   drawBars(state.best);

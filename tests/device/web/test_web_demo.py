@@ -206,11 +206,15 @@ def test_with_a_token_and_labels_that_are_markup(
     int8_model: bytes, bundle: Bundle, browser: Any, tmp_path: Path, manifest_of: Callable[..., dict[str, Any]]
 ) -> None:
     assert bundle.input is not None
-    bad = [f"<img src=x onerror=document.title='owned'>{number}" for number in range(len(bundle.labels))]
+    bad = [
+        f"<img src=x onerror=document.title='owned'> and longer than the line {number}"
+        for number in range(len(bundle.labels))
+    ]
     manifest = manifest_of([f"{number:02x}" * 32 for number in range(256)])
     path = tmp_path / "markup.tflite"
     Bundle.make(int8_model, name="markup", spec=bundle.input, labels=tuple(bad), manifest=manifest).write(path)
     page = Page(browser, tmp_path)
+    page.size(360, 740, mobile=True)
     with demo(path, "--listen", "0.0.0.0:0", "--pace", "25") as (_, url):
         address, _, token = url.partition("?token=")
         port = address.rstrip("/").rpartition(":")[2]
@@ -224,5 +228,9 @@ def test_with_a_token_and_labels_that_are_markup(
         assert set(names) <= set(bad)
         assert len(browser.find_elements("tag name", "img")) == 1
         assert "owned" not in browser.title
-        assert page.script("return document.documentElement.scrollWidth <= window.innerWidth")
+        right_edge = (
+            "return Math.max(...[...document.querySelectorAll('*')].map((e) => e.getBoundingClientRect().right))"
+        )
+        assert page.script(right_edge) <= 360
+        page.picture("long-labels")
         assert [entry for entry in browser.get_log("browser") if "401" not in entry["message"]] == []
