@@ -39,11 +39,11 @@ class WindowView(View):
                 remedy="start it on the desktop, or choose --view web or --view terminal",
             )
         try:
-            cv2.namedWindow(NAME, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(NAME, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
             raise UsageError(
                 "The window cannot be opened: this OpenCV was made without windows.",
-                received=error.err.strip() or None,
+                received=f"OpenCV {cv2.__version__}, headless",
                 accepted="the package opencv-python in the place of opencv-python-headless",
                 remedy="pip uninstall opencv-python-headless && pip install opencv-python; or choose --view web",
             ) from error
@@ -61,7 +61,10 @@ class WindowView(View):
 
     def show(self, answer: Answer) -> None:
         """Draw the answer, and look at the keys."""
-        self._picture = drawn(answer)
+        first, self._picture = self._picture is None, drawn(answer)
+        if first:
+            height, width = self._picture.shape[:2]
+            cv2.resizeWindow(NAME, width, height)
         self._refresh(self._picture)
 
     def idle(self, notice: str | None) -> None:

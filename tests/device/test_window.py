@@ -38,6 +38,8 @@ class Screen:
         monkeypatch.setenv("DISPLAY", ":9")
         monkeypatch.setattr(cv2, "namedWindow", self.open)
         monkeypatch.setattr(cv2, "destroyAllWindows", self.close)
+        self.sizes: list[tuple[int, int]] = []
+        monkeypatch.setattr(cv2, "resizeWindow", lambda name, width, height: self.sizes.append((width, height)))
         monkeypatch.setattr(cv2, "imshow", lambda name, picture: self.pictures.append(picture))
         monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: self.key)
         monkeypatch.setattr(cv2, "getWindowProperty", lambda name, what: self.visible)
@@ -65,7 +67,9 @@ def test_the_key_q_and_a_closed_window_end_the_run(screen: Screen, key: int, vis
     with WindowView() as view:
         controls = begun(view)
         view.show(answer())
+        view.show(answer(240, 320))
         view.idle(None)
+        assert screen.sizes == [(640, 480)]  # once; after that it is the user's
         assert not controls.stop
         screen.key, screen.visible = key, visible
         view.show(answer())
