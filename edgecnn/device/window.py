@@ -80,8 +80,15 @@ class WindowView(View):
     def _refresh(self, picture: Pixels) -> None:
         cv2.imshow(NAME, picture)
         pressed = cv2.waitKey(1) & 0xFF
-        if pressed == ord("q") or cv2.getWindowProperty(NAME, cv2.WND_PROP_VISIBLE) < 1:
+        if pressed == ord("q") or _is_closed():
             self._controls.stop = True
+
+
+def _is_closed() -> bool:
+    try:
+        return cv2.getWindowProperty(NAME, cv2.WND_PROP_VISIBLE) < 1
+    except cv2.error:  # with Qt, when the last window was closed
+        return True
 
 
 def drawn(answer: Answer) -> Pixels:
