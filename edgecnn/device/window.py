@@ -8,21 +8,19 @@ from typing import cast
 import cv2
 import numpy as np
 
+from edgecnn.device.draw import annotated
 from edgecnn.device.frames import Answer
 from edgecnn.device.views import Run, View
 from edgecnn.errors import DeviceError, UsageError
 from edgecnn.preprocess import Pixels
 
 NAME = "edgecnn"
-ROWS, LEAST_HEIGHT = 5, 360
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WHITE, _GREEN, _GREY, _AMBER = (255, 255, 255), (110, 220, 120), (150, 150, 150), (80, 190, 255)  # BGR
+LEAST_HEIGHT = 480  # a small frame is enlarged by the window, which is the user's to resize
+_AMBER = (80, 190, 255)  # BGR
 
 
 class WindowView(View):
     """The key q, or closing the window, ends the run.
-
-    Letters that OpenCV's font lacks are drawn as question marks; the other views show them.
 
     Raises:
         UsageError: on entering: this OpenCV has no windows.
@@ -61,21 +59,20 @@ class WindowView(View):
 
     def show(self, answer: Answer) -> None:
         """Draw the answer, and look at the keys."""
-        first, self._picture = self._picture is None, drawn(answer)
-        if first:
-            height, width = self._picture.shape[:2]
-            cv2.resizeWindow(NAME, width, height)
-        self._refresh(self._picture)
+        picture = cast(Pixels, cv2.cvtColor(annotated(answer), cv2.COLOR_RGB2BGR))
+        if self._picture is None:
+            height, width = picture.shape[:2]
+            scale = max(1.0, LEAST_HEIGHT / height)
+            cv2.resizeWindow(NAME, round(width * scale), round(height * scale))
+        self._picture = picture
+        self._refresh(picture)
 
     def idle(self, notice: str | None) -> None:
         """Say why nothing comes, over the last picture."""
-        picture = (
-            np.zeros((LEAST_HEIGHT, LEAST_HEIGHT * 4 // 3, 3), np.uint8) if self._picture is None else self._picture
-        )
-        if notice:
-            picture = picture.copy()
-            _write(picture, notice, (12, picture.shape[0] - 14), _AMBER)
-        self._refresh(picture)
+        picture = self._picture
+        if picture is None:
+            picture = np.zeros((LEAST_HEIGHT, LEAST_HEIGHT * 4 // 3, 3), np.uint8)
+        self._refresh(_with_notice(picture, notice) if notice else picture)
 
     def _refresh(self, picture: Pixels) -> None:
         cv2.imshow(NAME, picture)
@@ -91,27 +88,11 @@ def _is_closed() -> bool:
         return True
 
 
-def drawn(answer: Answer) -> Pixels:
-    """The frame with label and bars, as OpenCV shows it: BGR; a small one is enlarged, to be legible."""
-    picture = cast(Pixels, cv2.cvtColor(answer.frame.image, cv2.COLOR_RGB2BGR))
-    scale = LEAST_HEIGHT / picture.shape[0]
-    if scale > 1:
-        picture = cast(Pixels, cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST))
-    best = answer.steady[:ROWS]
-    corner = picture[: 62 + 22 * len(best), :300]
-    corner[:] = corner // 3  # darker, so that what is written can be read on any picture
-    if answer.shown is None:
-        _write(picture, "unknown", (12, 34), _GREY, size=0.9)
-    else:
-        _write(picture, answer.shown.label, (12, 34), _GREEN, size=0.9)
-    for row, prediction in enumerate(best):
-        y = 66 + 22 * row
-        share = min(1.0, max(0.0, prediction.score)) if prediction.score == prediction.score else 0.0
-        cv2.rectangle(picture, (12, y - 10), (111, y), _GREY, 1)
-        cv2.rectangle(picture, (12, y - 10), (12 + round(99 * share), y), _GREEN if row == 0 else _GREY, cv2.FILLED)
-        _write(picture, f"{prediction.score:.2f} {prediction.label}", (120, y), _WHITE)
+def _with_notice(picture: Pixels, notice: str) -> Pixels:
+    """On a darkened band at the top; letters grow with the picture, and a long notice ends where the picture does."""
+    picture = picture.copy()
+    scale = max(0.3, min(picture.shape[:2]) / 480)
+    picture[: round(40 * scale)] //= 4
+    at = round(10 * scale), round(27 * scale)
+    cv2.putText(picture, notice, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6 * scale, _AMBER, max(1, round(scale)), cv2.LINE_AA)
     return picture
-
-
-def _write(picture: Pixels, text: str, at: tuple[int, int], color: tuple[int, int, int], size: float = 0.5) -> None:
-    cv2.putText(picture, text, at, _FONT, size, color, 2 if size > 0.6 else 1, cv2.LINE_AA)

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.device import window
+from edgecnn.device.draw import annotated
 from edgecnn.device.frames import Answer, Frame
 from edgecnn.device.views import Controls, Run
-from edgecnn.device.window import LEAST_HEIGHT, WindowView, drawn
+from edgecnn.device.window import LEAST_HEIGHT, WindowView
 from edgecnn.errors import DeviceError, UsageError
 from edgecnn.inference import Prediction
 from edgecnn.preprocess import Pixels
@@ -97,35 +97,20 @@ def test_it_also_ends_while_nothing_comes_and_says_why(screen: Screen) -> None:
     assert controls.stop
     dark, shown, paused, _ = screen.pictures
     assert dark.any()  # the notice
-    assert (paused[-60:] != shown[-60:]).any()
-    assert (paused[:-60] == shown[:-60]).all()
-
-
-def green(picture: Pixels, rows: slice) -> int:
-    """How many pixels there have the colour of what is shown."""
-    return int((picture[rows, :300].astype(int) == window._GREEN).all(2).sum())
-
-
-def test_label_and_bars_are_drawn_and_the_rest_is_the_picture() -> None:
-    picture = drawn(answer())
-    assert picture.shape == (480, 640, 3)
-    assert (picture[150:] == (40, 100, 200)).all()  # BGR
-    assert (picture[:, 300:] == (40, 100, 200)).all()
-    assert green(picture, slice(0, 45)) > 50  # the label
-    full, half = green(drawn(answer(score=1.0)), slice(45, 70)), green(drawn(answer(score=0.5)), slice(45, 70))
-    assert 0.4 < half / full < 0.6
-    assert green(drawn(answer(known=False)), slice(0, 45)) == 0
-
-
-@pytest.mark.parametrize("score", [float("nan"), -3.0, 7.5])
-def test_a_score_that_is_no_share(score: float) -> None:
-    assert drawn(answer(score=score)).shape == (480, 640, 3)
+    assert (paused[:60] != shown[:60]).any()
+    assert (paused[60:] == shown[60:]).all()
+    assert (shown == cv2.cvtColor(annotated(answer()), cv2.COLOR_RGB2BGR)).all()
 
 
 @pytest.mark.parametrize("size", [(48, 64), (1, 1), (16, 900), (1080, 1920)])
-def test_any_size_and_any_label(size: tuple[int, int]) -> None:
-    picture = drawn(answer(*size, label="Çà et là, 猫 " * 20))
-    assert picture.shape[0] == max(size[0], LEAST_HEIGHT)
+def test_any_size_and_any_label(screen: Screen, size: tuple[int, int]) -> None:
+    with WindowView() as view:
+        begun(view)
+        view.show(answer(*size, label="Çà et là, 猫 " * 20))
+        view.idle("no picture " * 20)
+    assert [picture.shape[:2] for picture in screen.pictures] == [size, size]
+    height = screen.sizes[0][1]
+    assert height == max(size[0], LEAST_HEIGHT)  # enlarged, to be legible
 
 
 def test_without_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:

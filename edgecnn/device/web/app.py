@@ -12,7 +12,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from edgecnn.device.views import Controls
-from edgecnn.device.web.feed import Feed, Newest
+from edgecnn.device.web.feed import Feed
+from edgecnn.device.web.newest import Newest
 
 FILES = {
     "/": ("page.html", "text/html"),

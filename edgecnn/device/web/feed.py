@@ -4,76 +4,20 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from typing import cast
-
-import cv2
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edgecnn.device.frames import Answer
 from edgecnn.device.health import Health
 from edgecnn.device.views import Run
+from edgecnn.device.web.encode import SNAPSHOT_QUALITY, jpeg, part
 from edgecnn.device.web.figures import Figures
-from edgecnn.preprocess import Pixels
+from edgecnn.device.web.newest import Newest
 
 PICTURE_S = 1 / 40  # every frame of a camera with 30 a second, though their times tremble
 NUMBERS_S = 0.12
 NUMBERS_AT_LEAST_S = 5.0  # also where nothing changes: so that a viewer who is gone is noticed
 SHARE = 0.15  # of one core, for pictures and numbers
-LONGEST_SIDE = 960
-QUALITY, SNAPSHOT_QUALITY = 80, 95
-
-
-class Newest:
-    """The newest of what one thread puts, for any number of coroutines in one event loop.
-
-    Attributes:
-        viewers: how many are waiting for it, or sending it on.
-        source: what the newest was made from; None where there is none.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.viewers = 0
-        self.source: object = None
-        self._loop, self._event = loop, asyncio.Event()
-        self._number, self._thing = 0, b""
-        self._over = False
-
-    def put(self, thing: bytes, source: object) -> None:
-        """From any thread. What nobody took yet is gone."""
-        self.source = source
-        self._soon(thing, False)
-
-    def end(self) -> None:
-        """From any thread: nothing more will come."""
-        self._soon(b"", True)
-
-    def forget(self) -> None:
-        """When nobody is left: who comes next shall not see what is old."""
-        self._number, self.source = 0, None
-
-    async def each(self) -> AsyncIterator[bytes]:
-        """The newest, and then whatever is the newest when the taker comes back; until the end."""
-        taken = 0
-        while True:
-            if taken != self._number:
-                taken = self._number
-                yield self._thing
-            elif self._over:
-                return
-            else:
-                await self._event.wait()
-
-    def _soon(self, thing: bytes, over: bool) -> None:
-        with suppress(RuntimeError):  # the event loop is closed: nobody listens any more
-            self._loop.call_soon_threadsafe(self._set, thing, over)
-
-    def _set(self, thing: bytes, over: bool) -> None:
-        self._over = self._over or over
-        if not over:
-            self._number, self._thing = self._number + 1, thing
-        self._event.set()
-        self._event = asyncio.Event()
 
 
 class Feed:
@@ -162,7 +106,7 @@ class Feed:
                 answer, numbers = self._news(), self._numbers_are_due()
             start, spent_s = time.perf_counter(), time.thread_time()
             if answer is not None:
-                self.pictures.put(_part(jpeg(_smaller(answer.frame.image), quality=QUALITY)), answer)
+                self.pictures.put(part(answer.frame.image), answer)
             if numbers:
                 self._look_at_numbers()
             pause_s = max(PICTURE_S, (time.thread_time() - spent_s) / SHARE)
@@ -185,26 +129,3 @@ class Feed:
         if document != self.numbers.source or self._looked_s >= self._put_s + NUMBERS_AT_LEAST_S:
             self.numbers.put(f"data: {json.dumps(document)}\n\n".encode(), document)
             self._put_s = self._looked_s
-
-
-def jpeg(image: Pixels, *, quality: int) -> bytes:
-    """Encode RGB, (height, width, 3), uint8."""
-    whole, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
-    assert whole
-    return encoded.tobytes()
-
-
-def _smaller(image: Pixels) -> Pixels:
-    """What a page has room for."""
-    height, width = image.shape[:2]
-    scale = LONGEST_SIDE / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cast(Pixels, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-
-
-def _part(picture: bytes) -> bytes:
-    """It ends with the boundary of the next: browsers show a picture when they have seen that."""
-    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
-    return b"".join((head, picture, b"\r\n--frame\r\n"))

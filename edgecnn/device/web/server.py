@@ -1,4 +1,4 @@
-"""The server of the page: uvicorn in a thread, with limits for viewers who are slow, silent or too many."""
+"""The server of the page: uvicorn in a thread of its own."""
 
 import asyncio
 import errno
@@ -10,13 +10,11 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edgecnn.device.web.connection import Connection
 from edgecnn.device.web.security import MOST_HEADER_BYTES, Listen
 from edgecnn.errors import DeviceError, UsageError
 
-MOST_CONNECTIONS = 100  # a page holds two
-SILENT_S = 10.0  # how long a request may take to arrive, and a viewer to read what was sent
 GONE_S = 20.0
 STOP_S = 5.0
 _UNSENT_BYTES = 16 * 1024
@@ -64,7 +62,7 @@ class Server:
     def __init__(self, app: ASGIApp, bound: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         config = uvicorn.Config(
             app,
-            http=_Connection,
+            http=Connection,
             ws="none",
             lifespan="off",
             proxy_headers=False,
@@ -108,56 +106,6 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         await super().shutdown(sockets)
-
-
-class _Connection(H11Protocol):
-    """Drops who sends no request or reads no answer, and keeps almost nothing for who is slow."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._request, self._reading = _Deadline(transport), _Deadline(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-            return
-        transport.set_write_buffer_limits(high=0)
-        self._request.set()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
-            self._request.set()
-        else:
-            self._request.clear()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._reading.set()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._reading.clear()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._request.clear()
-        self._reading.clear()
-        super().connection_lost(exc)
-
-
-class _Deadline:
-    """Ends a connection when what is expected of the other side has not come in time."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(SILENT_S, self._transport.abort)
-
-    def clear(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def _keep_little(bound: socket.socket) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.device.web import server
+from edgecnn.device.web import connection
 from edgecnn.device.web.security import Listen, machine_names
 from edgecnn.device.web.view import WebView
 from edgecnn.errors import DeviceError, UsageError
@@ -222,14 +222,14 @@ def test_thousands_of_requests(serve: Any) -> None:
     statuses: list[int] = []
 
     def hammer(port: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        viewer = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         for number in range(500):
             path = ("/", "/page.js", "/nothing", "/snapshot.jpg", "/about.json")[number % 5]
-            connection.request("GET", path)
-            answer = connection.getresponse()
+            viewer.request("GET", path)
+            answer = viewer.getresponse()
             answer.read()
             statuses.append(answer.status)
-        connection.close()
+        viewer.close()
 
     with serve() as demo:
         demo.wait_for_answers(1)
@@ -245,7 +245,7 @@ def test_thousands_of_requests(serve: Any) -> None:
 
 
 def test_who_sends_no_whole_request_is_dropped(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "SILENT_S", 0.3)
+    monkeypatch.setattr(connection, "SILENT_S", 0.3)
     started = (b"", b"GET / HTTP/1.1\r\nHost: local", b"\x16\x03\x01\x02")
     with serve() as demo:
         for sent in started:
@@ -258,7 +258,7 @@ def test_who_sends_no_whole_request_is_dropped(serve: Any, monkeypatch: pytest.M
 
 
 def test_too_many_at_once_are_turned_away_and_later_welcome(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 4)
     with serve() as demo:
         sockets = [socket.create_connection(("127.0.0.1", demo.port), timeout=30) for _ in range(4)]
         for _ in range(300):

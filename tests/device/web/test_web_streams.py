@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgecnn.device.frames import Frame
-from edgecnn.device.web import feed, server
+from edgecnn.device.web import connection, encode, feed
 from edgecnn.inference import Prediction
 from edgecnn.preprocess import Pixels
 
@@ -16,12 +16,13 @@ from edgecnn.preprocess import Pixels
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The quality of every picture that was encoded."""
     qualities: list[int] = []
-    encode = feed.jpeg
+    jpeg = encode.jpeg
 
     def count(image: Pixels, *, quality: int) -> bytes:
         qualities.append(quality)
-        return encode(image, quality=quality)
+        return jpeg(image, quality=quality)
 
+    monkeypatch.setattr(encode, "jpeg", count)
     monkeypatch.setattr(feed, "jpeg", count)
     return qualities
 
@@ -80,7 +81,7 @@ def test_a_slow_viewer_skips_and_does_not_lag(serve: Any, view_of: Any, number_o
 def test_viewers_who_never_read_do_not_slow_the_loop_and_are_dropped(
     serve: Any, view_of: Any, endless: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SILENT_S", 0.5)
+    monkeypatch.setattr(connection, "SILENT_S", 0.5)
     with serve(camera=endless(480, 640, noise=True), pace=100.0) as demo:
         stuck = [view_of(demo, "/live.mjpeg", receive_buffer=4096) for _ in range(10)]
         demo.wait_for_answers(150)
@@ -171,7 +172,7 @@ def test_a_snapshot_is_the_whole_frame(serve: Any, endless: Any, number_of: Any,
     assert headers["content-type"] == "image/jpeg"
     assert headers["content-disposition"].endswith(f'"snapshot-{number_of(picture):06d}.jpg"')
     if again == picture:
-        assert encoded == [feed.SNAPSHOT_QUALITY]
+        assert encoded == [encode.SNAPSHOT_QUALITY]
 
 
 def test_a_large_frame_is_made_smaller_for_the_page(serve: Any, view_of: Any, endless: Any) -> None:
