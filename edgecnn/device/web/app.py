@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from edgecnn.device.views import Controls
+from edgecnn.device.views import Run
 from edgecnn.device.web.feed import Feed
 from edgecnn.device.web.newest import Newest
 
@@ -21,6 +21,9 @@ FILES = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+ACCEPTED = (
+    '{"threshold": 0 to 1}, {"paused": true or false}, or where the file has class maps {"overlay": true or false}'
+)
 MOST_BODY_BYTES = 1024
 BODY_S = 5.0
 
@@ -54,8 +57,9 @@ def page(feed: Feed) -> Starlette:
 
     async def about(request: Request) -> Response:
         run = feed.run
-        known = run and {"camera": run.camera, "runtime": run.runtime, "threads": run.threads}
-        return Response(json.dumps(known), media_type="application/json")
+        known = ("camera", "runtime", "threads", "class_maps")
+        document = run and {name: getattr(run, name) for name in known}
+        return Response(json.dumps(document), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
         taken = await asyncio.to_thread(feed.snapshot)
@@ -71,8 +75,8 @@ def page(feed: Feed) -> Starlette:
             return PlainTextResponse("That is too long, or came too slowly.\n", 413, {"connection": "close"})
         if feed.run is None:
             return PlainTextResponse("Nothing runs yet.\n", 503)
-        if not _set(feed.run.controls, body):
-            return PlainTextResponse('{"threshold": 0 to 1} or {"paused": true or false} is accepted.\n', 400)
+        if not _set(feed.run, body):
+            return PlainTextResponse(f"{ACCEPTED} is accepted.\n", 400)
         return Response(status_code=204)
 
     routes = [Route(path, _file(*file)) for path, file in FILES.items()]
@@ -113,16 +117,18 @@ async def _body(request: Request) -> bytes | None:
         return None
 
 
-def _set(controls: Controls, body: bytes) -> bool:
+def _set(run: Run, body: bytes) -> bool:
     """Whether the body is one of the things that may be set, and is set."""
     try:
         ((name, value),) = json.loads(body).items()
     except (ValueError, AttributeError, RecursionError):
         return False
     if name == "paused" and isinstance(value, bool):
-        controls.paused = value
+        run.controls.paused = value
+    elif name == "overlay" and isinstance(value, bool) and run.class_maps:
+        run.controls.overlay = value
     elif name == "threshold" and type(value) in (int, float) and 0 <= value <= 1:
-        controls.threshold = float(value)
+        run.controls.threshold = float(value)
     else:
         return False
     return True

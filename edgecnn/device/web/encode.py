@@ -4,21 +4,21 @@ from typing import cast
 
 import cv2
 
+from edgecnn.device.draw import picture_of
+from edgecnn.device.frames import Answer
 from edgecnn.preprocess import Pixels
 
 LONGEST_SIDE = 960
 QUALITY, SNAPSHOT_QUALITY = 80, 95
 
 
-def part(image: Pixels) -> bytes:
+def part(answer: Answer) -> bytes:
     """A part of a ``multipart/x-mixed-replace`` with the boundary ``frame``, no larger than a page has room for.
 
-    It ends with the boundary of the next: browsers show a picture when they have seen that.
-
-    Args:
-        image: RGB, (height, width, 3), uint8.
+    Where the network looks is drawn over it, where that was asked for. It ends with the boundary of the next: browsers
+    show a picture when they have seen that.
     """
-    picture = jpeg(_smaller(image), quality=QUALITY)
+    picture = jpeg(_smaller(picture_of(answer)), quality=QUALITY)
     head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
     return b"".join((head, picture, b"\r\n--frame\r\n"))
 

@@ -106,7 +106,7 @@ class Feed:
                 answer, numbers = self._news(), self._numbers_are_due()
             start, spent_s = time.perf_counter(), time.thread_time()
             if answer is not None:
-                self.pictures.put(part(answer.frame.image), answer)
+                self.pictures.put(part(answer), answer)
             if numbers:
                 self._look_at_numbers()
             pause_s = max(PICTURE_S, (time.thread_time() - spent_s) / SHARE)

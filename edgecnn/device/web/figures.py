@@ -52,6 +52,7 @@ class Figures:
             **self._means,
             "threshold": controls.threshold,
             "paused": controls.paused,
+            "overlay": controls.overlay,
             "notice": self.notice,
         }
 

@@ -84,6 +84,7 @@ function draw(state) {
   show("dropped", state.dropped == null ? "–" : String(state.dropped));
   at("pause").setAttribute("aria-pressed", String(state.paused));
   show("pause", state.paused ? "Continue" : "Pause");
+  at("overlay").setAttribute("aria-pressed", String(state.overlay));
   if (wanted === null && Date.now() - touched > HELD_MS) {
     at("slider").value = state.threshold;
     drawThreshold(state.threshold);
@@ -109,6 +110,7 @@ async function describe() {
   if (!about) return;
   show("camera", about.camera);
   show("runtime", `${about.runtime}, ${about.threads} thread${about.threads > 1 ? "s" : ""}`);
+  at("overlay").hidden = !about.class_maps;
   document.title = `${about.camera} · edgecnn`;
 }
 
@@ -151,7 +153,9 @@ at("picture").addEventListener("load", () => {
   pictureHasCome = true;
   showNotice();
 });
-at("pause").addEventListener("click", () => set({ paused: at("pause").getAttribute("aria-pressed") !== "true" }));
+for (const [id, name] of [["pause", "paused"], ["overlay", "overlay"]]) {
+  at(id).addEventListener("click", () => set({ [name]: at(id).getAttribute("aria-pressed") !== "true" }));
+}
 at("slider").addEventListener("input", async () => {
   const sending = wanted !== null;
   wanted = at("slider").valueAsNumber;

@@ -1,4 +1,5 @@
 import http.client
+import json
 import threading
 from typing import Any
 
@@ -128,6 +129,33 @@ def test_a_threshold_makes_answers_unknown_and_every_viewer_sees_it(serve: Any, 
         assert viewer.numbers_until(lambda numbers: numbers["shown"] is None)
         assert demo.set({"threshold": 0.5}) == 204
         assert other.numbers_until(lambda numbers: numbers["threshold"] == 0.5)
+
+
+def test_where_the_network_looks_is_drawn_for_all_when_one_asks(
+    serve: Any, view_of: Any, number_classifier: Any
+) -> None:
+    def blue(picture: bytes) -> float:
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        return float(image[20:, :, 0].mean())
+
+    number_classifier.map_shape = None
+    with serve() as demo:
+        assert demo.set({"overlay": True}) == 400  # a file without class maps
+    number_classifier.map_shape = 2, 2
+    number_classifier.class_map = lambda index: np.ones((2, 2), np.float32)
+    number_classifier.region = lambda frame: (0, 0, *frame.shape[:2])
+    with serve() as demo, view_of(demo, "/live.mjpeg") as viewer, view_of(demo, "/numbers") as watcher:
+        assert json.loads(demo.ask("/about.json")[2])["class_maps"] is True
+        assert blue(viewer.picture()) == pytest.approx(60, abs=3)
+        assert demo.set({"overlay": True}) == 204
+        watcher.numbers_until(lambda numbers: numbers["overlay"])
+        for _ in range(100):
+            if blue(viewer.picture()) < 40:  # warm colours
+                break
+        else:
+            raise AssertionError("nothing is drawn")
+        assert cv2.imdecode(np.frombuffer(demo.ask("/snapshot.jpg")[2], np.uint8), cv2.IMREAD_COLOR)[20:].mean() > 50
 
 
 def test_a_camera_that_is_lost_says_so(serve: Any, view_of: Any, endless: Any) -> None:
