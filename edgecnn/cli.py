@@ -3,8 +3,8 @@
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +268,7 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @click.option(
     "--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Average scores over time (0.3); 0: do not."
 )
+@click.option("--overlay", is_flag=True, help="Show where the network looks (class maps).")
 @click.option("--events", metavar="FILE", help="One JSON line an answer; - for stdout.")
 @click.option(
     "--record", type=click.Path(path_type=Path), metavar="FILE.mp4", help="A video with the answers drawn in."
@@ -287,7 +288,6 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @_json
 def demo(
     model: Path,
-    camera: str | None,
     size: tuple[int, int] | None,
     rate: float | None,
     realtime: bool,
@@ -295,19 +295,10 @@ def demo(
     mirror: bool,
     roi: Any,
     view: str | None,
-    listen: str | None,
-    frames: int | None,
-    pace: float | None,
-    threshold: float | None,
     smooth: float | None,
-    events: str | None,
-    record: Path | None,
-    collect: Path | None,
-    collect_below: float | None,
     collect_limit: float | None,
-    threads: int | None,
-    target: str | None,
     as_json: bool,
+    **others: Any,
 ) -> None:
     """Recognise what a camera sees, live. Ctrl-C ends it.
 
@@ -317,72 +308,30 @@ def demo(
     The view is the terminal where there is one, else a page for browsers (web), and
     none where a script seems to run it: --json, --events -, --frames or --record.
     """
-    from edgecnn import Bundle, Classifier, console
-    from edgecnn.device import (
-        LIMIT_BYTES,
-        SMOOTHING_S,
-        Answer,
-        CameraOptions,
-        Collection,
-        Unsure,
-        Watched,
-        events_to,
-        open_camera,
-        open_view,
-        recording_to,
-        run,
-    )
+    from edgecnn import Bundle, console
+    from edgecnn.device import SMOOTHING_S, CameraOptions, Demo, play
 
-    if events == "-" and as_json:
+    if others["events"] == "-" and as_json:
         raise UsageError(
             "--events - and --json both want stdout.",
             received="--events - --json",
             accepted="one of the two on stdout",
             remedy="write the events to a file, or leave out --json",
         )
-    scripted = as_json or events == "-" or frames is not None or record is not None
-    view = view or _default_view(listen=listen, scripted=scripted)
-    screen = open_view(view, listen=listen)
-    if collect is None and (collect_below is not None or collect_limit is not None):
-        raise UsageError(
-            "--collect-below and --collect-limit say how to collect, and not where.",
-            received=" ".join(
-                n for n, v in (("--collect-below", collect_below), ("--collect-limit", collect_limit)) if v
-            ),
-            accepted="--collect DIR beside them",
-            remedy="add --collect photos",
-        )
-    collection = Collection(collect, limit_bytes=int(collect_limit or LIMIT_BYTES)) if collect else None
-    unsure = Unsure(collection, below=collect_below) if collection and collect_below is not None else None
-    options: Any = {"size": size, "rate": rate, "realtime": realtime, "rotation": int(rotate), "mirror": mirror}
-    asked = CameraOptions(**options, region=roi)
+    scripted = as_json or others["events"] == "-" or others["frames"] is not None or others["record"] is not None
+    rotation: Any = int(rotate)
+    asked = Demo(
+        options=CameraOptions(size=size, rate=rate, realtime=realtime, rotation=rotation, mirror=mirror, region=roi),
+        view=view or _default_view(listen=others["listen"], scripted=scripted),
+        smoothing_s=SMOOTHING_S if smooth is None else smooth,
+        collect_limit_bytes=None if collect_limit is None else int(collect_limit),
+        **others,
+    )
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
-    seen = record or collect or view not in ("terminal", "none")  # whether anybody but the model looks at the frames
-    with ExitStack() as stack, _ended_by_sigterm():
-        classifier = stack.enter_context(Classifier(bundle, threads=threads, target=target))
-        source = stack.enter_context(open_camera(camera, asked, model=None if seen else bundle.input, say=_say))
-        consumers: list[Callable[[Answer], None]] = [unsure] if unsure else []
-        if events:
-            consumers.append(stack.enter_context(events_to(events)))
-        if record:
-            consumers.append(stack.enter_context(recording_to(record, live=source.live)))
-        summary = run(
-            source,
-            classifier,
-            view=stack.enter_context(Watched(screen)),
-            frames=frames,
-            pace=pace,
-            threshold=(bundle.threshold or 0.0) if threshold is None else threshold,
-            smoothing_s=SMOOTHING_S if smooth is None else smooth,
-            consumers=consumers,
-            collection=collection,
-        ).as_json()
-    if unsure:
-        click.echo(f"{unsure.kept} unsure frames are in {collect}, for you to sort into folders of classes.", err=True)
-        if unsure.ended:
-            console.say_error(unsure.ended)
-    if events != "-":
+    with _ended_by_sigterm():
+        summary = play(bundle, asked, _say).as_json()
+    if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
 
 

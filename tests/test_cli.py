@@ -203,7 +203,7 @@ def test_evaluate_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bun
 def test_demo_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
     options = ("--camera", "synthetic", "--frames", 3, "--pace", 2.5, "--threads", 2, "--view", "none")
     options += ("--threshold", 0.4, "--smooth", 0)
-    (camera, classifier), named = called(monkeypatch, "edgecnn.device.run", "demo", bundle_path, *options)
+    (camera, classifier), named = called(monkeypatch, "edgecnn.device.demo.run", "demo", bundle_path, *options)
     assert (camera.name, classifier.threads) == ("synthetic", 2)
     assert (named["frames"], named["pace"], named["consumers"]) == (3, 2.5, [])
     assert (named["threshold"], named["smoothing_s"]) == (0.4, 0.0)
@@ -257,7 +257,7 @@ def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyP
 
 def test_demo_asks_of_the_camera_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
     view = ("--size", "1280x720", "--rate", 25, "--rotate", "270", "--mirror", "--roi", "0,0.5,1,0.5")
-    place = "edgecnn.device.open_camera"
+    place = "edgecnn.device.demo.open_camera"
     (source, options), named = called(
         monkeypatch, place, "demo", bundle_path, "--camera", "csi", "--view", "none", *view
     )
@@ -296,7 +296,7 @@ def test_the_view_where_none_is_named(
 ) -> None:
     monkeypatch.setattr("edgecnn.cli._stderr_is_terminal", lambda: terminal)
     (name,), named = called(
-        monkeypatch, "edgecnn.device.open_view", "demo", bundle_path, "--camera", "synthetic", *options
+        monkeypatch, "edgecnn.device.demo.open_view", "demo", bundle_path, "--camera", "synthetic", *options
     )
     assert (name, named["listen"]) == (view, "localhost" if "--listen" in options else None)
 

@@ -12,7 +12,8 @@
 """
 
 from edgecnn.device.cameras import find_camera, open_camera
-from edgecnn.device.collect import LIMIT_BYTES, Collection, Unsure
+from edgecnn.device.collect import Collection, Unsure
+from edgecnn.device.demo import Demo, play
 from edgecnn.device.events import events_to
 from edgecnn.device.frames import Answer, Camera, Frame
 from edgecnn.device.loop import run
@@ -21,10 +22,8 @@ from edgecnn.device.record import recording_to
 from edgecnn.device.steady import SMOOTHING_S
 from edgecnn.device.summary import Summary
 from edgecnn.device.views import VIEWS, Controls, Run, View, open_view
-from edgecnn.device.watchdog import Watched
 
 __all__ = [
-    "LIMIT_BYTES",
     "SMOOTHING_S",
     "VIEWS",
     "Answer",
@@ -32,17 +31,18 @@ __all__ = [
     "CameraOptions",
     "Collection",
     "Controls",
+    "Demo",
     "Frame",
     "Region",
     "Run",
     "Summary",
     "Unsure",
     "View",
-    "Watched",
     "events_to",
     "find_camera",
     "open_camera",
     "open_view",
+    "play",
     "recording_to",
     "run",
 ]

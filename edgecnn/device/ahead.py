@@ -11,20 +11,16 @@ Made = TypeVar("Made")
 class Ahead(Generic[Made]):
     """Runs an iterable in a thread, inside a ``with``; what it makes waits in a slot for one.
 
-    Where the ``latest`` wins, a slow taker gets the newest, and what it replaced is counted: nothing ever queues up.
+    Where the ``latest`` wins, a slow taker gets the newest: nothing ever queues up.
     Else the thread waits until the one before was taken: nothing is lost.
 
     Args:
         work: what makes the things; it is iterated in the thread alone.
         latest: see above.
         name: of the thread.
-
-    Attributes:
-        replaced: how many were made and never taken; final when the ``with`` is left.
     """
 
     def __init__(self, work: Iterable[Made], *, latest: bool, name: str) -> None:
-        self.replaced = 0
         self._work, self._latest = work, latest
         self._slot: Made | None = None
         self._changed = threading.Condition()
@@ -44,8 +40,6 @@ class Ahead(Generic[Made]):
             self._left = True
             self._changed.notify_all()
         self._thread.join(timeout=2)  # a read that hangs ends when the camera is closed
-        if self._latest:
-            self.replaced += self._slot is not None
 
     @property
     def over(self) -> bool:
@@ -91,7 +85,6 @@ class Ahead(Generic[Made]):
             self._changed.wait_for(lambda: self._latest or self._slot is None or self._left)
             if self._left:
                 return False
-            self.replaced += self._slot is not None
             self._slot = made
             self._changed.notify_all()
         return True

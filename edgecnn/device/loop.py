@@ -70,7 +70,7 @@ def run(
     does not grow: percentiles are those of the last `KEPT_FRAMES` frames.
 
     Args:
-        camera: an open camera; it is read in a thread of its own.
+        camera: an open camera; it is read in a thread of its own. One that is live is closed in the end.
         classifier: what answers.
         view: is shown the answers, by the thread that calls this.
         frames: answer at most so many.
@@ -92,11 +92,22 @@ def run(
     nothing = nothing_classes(classifier.labels)
     steady = Steady(threshold=threshold, smoothing_s=smoothing_s, nothing=nothing)
     tally, ages = Tally(classifier.labels, nothing), Ring(1)
+    captured = 0
+
+    def prepared() -> Iterator[_Ready]:
+        nonlocal captured
+        while (frame := camera.read()) is not None:
+            captured = frame.number + 1
+            yield _prepare(frame, classifier)
 
     def invoked() -> Iterator[_Invoked]:
         schedule = _schedule(frames, pace)
+        answered = 0
         while next(schedule) and (taken := _take(ready, controls)) is not None:
-            yield _invoke(taken, classifier, dropped=ready.replaced, overlay=controls.overlay)
+            # Numbers have gaps where a camera had a newer frame before the older one was read.
+            dropped = taken.frame.number - answered if camera.live else 0
+            yield _invoke(taken, classifier, dropped=dropped, overlay=controls.overlay)
+            answered += 1
 
     def answers() -> Iterator[Answer]:
         for each in results:
@@ -108,7 +119,7 @@ def run(
             yield answer
 
     with (
-        Ahead(_ready(camera, classifier), latest=camera.live, name="capture") as ready,
+        Ahead(prepared(), latest=camera.live, name="capture") as ready,
         Ahead(invoked(), latest=False, name="invoke") as results,
         Ahead(answers(), latest=camera.live, name="answer") as answered,
     ):
@@ -135,8 +146,10 @@ def run(
             pass  # the user, or the reader of what we write, has seen enough
         finally:
             controls.stop = True
+            if camera.live:
+                camera.close()  # which ends a read that waits
     age = ages.stats()[0] if camera.live else None
-    return tally.summary(camera, classifier.runtime, classifier.threads, dropped=ready.replaced, age=age)
+    return tally.summary(camera, classifier.runtime, classifier.threads, captured=captured, age=age)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +161,10 @@ class _Ready:
     preprocess_ns: int
 
 
-def _ready(camera: Camera, classifier: FrameClassifier) -> Iterator[_Ready]:
-    while (frame := camera.read()) is not None:
-        start = time.perf_counter_ns()
-        tensor = classifier.preprocess(frame.image)
-        yield _Ready(frame=frame, tensor=tensor, preprocess_ns=time.perf_counter_ns() - start)
+def _prepare(frame: Frame, classifier: FrameClassifier) -> _Ready:
+    start = time.perf_counter_ns()
+    tensor = classifier.preprocess(frame.image)
+    return _Ready(frame=frame, tensor=tensor, preprocess_ns=time.perf_counter_ns() - start)
 
 
 def _schedule(frames: int | None, pace: float | None) -> Iterator[bool]:

@@ -99,12 +99,14 @@ class Tally:
             self._right += answer.predictions[0].label == truth
             self._shown += (answer.shown and answer.shown.label) == (truth if self._labels[truth] else None)
 
-    def summary(self, camera: Camera, runtime: str, threads: int, *, dropped: int, age: LatencyStats | None) -> Summary:
-        """What it came to; see `Summary`."""
+    def summary(
+        self, camera: Camera, runtime: str, threads: int, *, captured: int, age: LatencyStats | None
+    ) -> Summary:
+        """What it came to, of so many frames that were captured; see `Summary`."""
         frames, seconds = self._phases.added, (self._last_ns - self._first_ns) / 1e9
         return Summary(
             frames=frames,
-            dropped=dropped,
+            dropped=captured - frames if camera.live else 0,
             fps=round((frames - 1) / seconds, 3) if seconds > 0 else None,
             phases=dict(zip(PHASES, self._phases.stats(), strict=True)),
             age=age,

@@ -30,7 +30,7 @@ def test_unknown_is_right_where_there_is_nothing_and_wrong_where_there_is_someth
         tally.add(answer(truth, best, shown))
     tally.add(answer("dog", 0, 0))  # no class of the model's
     tally.add(answer(None, 0, 0))
-    found = tally.summary(Synthetic((48, 64)), "none", 1, dropped=0, age=None)
+    found = tally.summary(Synthetic((48, 64)), "none", 1, captured=6, age=None)
     assert (found.frames, found.truth) == (6, (3 / 4, 2 / 4, 4))
 
 

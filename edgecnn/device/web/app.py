@@ -1,4 +1,4 @@
-"""What the page's server answers: four files, two streams, a snapshot, and what a viewer sets."""
+"""What the page's server answers: four files, two streams, a snapshot, and what a viewer sets and keeps."""
 
 import asyncio
 import json
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from edgecnn.device.views import Run
 from edgecnn.device.web.feed import Feed
 from edgecnn.device.web.newest import Newest
+from edgecnn.errors import EdgecnnError
 
 FILES = {
     "/": ("page.html", "text/html"),
@@ -57,8 +58,8 @@ def page(feed: Feed) -> Starlette:
 
     async def about(request: Request) -> Response:
         run = feed.run
-        known = ("camera", "runtime", "threads", "class_maps")
-        document = run and {name: getattr(run, name) for name in known}
+        known = ("camera", "runtime", "threads", "labels", "class_maps")
+        document = run and {name: getattr(run, name) for name in known} | {"collects": run.collection is not None}
         return Response(json.dumps(document), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
@@ -79,9 +80,22 @@ def page(feed: Feed) -> Starlette:
             return PlainTextResponse(f"{ACCEPTED} is accepted.\n", 400)
         return Response(status_code=204)
 
+    async def photos(request: Request) -> Response:
+        label = _label(await _body(request))
+        if label is None:
+            return PlainTextResponse('{"label": a name of a class} is accepted.\n', 400)
+        try:
+            saved = await asyncio.to_thread(feed.keep, label)
+        except EdgecnnError as error:
+            return PlainTextResponse(f"{error.message} To do: {error.remedy}.\n", 409)
+        if saved is None:
+            return PlainTextResponse("There is no frame yet, or nothing is collected here.\n", 503)
+        return Response(json.dumps({"saved": saved}), media_type="application/json")
+
     routes = [Route(path, _file(*file)) for path, file in FILES.items()]
     routes += [Route("/live.mjpeg", live), Route("/numbers", numbers), Route("/about.json", about)]
     routes += [Route("/snapshot.jpg", snapshot), Route("/controls", controls, methods=["POST"])]
+    routes += [Route("/photos", photos, methods=["POST"])]
     return Starlette(routes=routes)
 
 
@@ -115,6 +129,15 @@ async def _body(request: Request) -> bytes | None:
         return await asyncio.wait_for(read(), BODY_S)
     except (asyncio.TimeoutError, ClientDisconnect):
         return None
+
+
+def _label(body: bytes | None) -> str | None:
+    """The label in the body, None where it is no such thing."""
+    try:
+        ((name, value),) = json.loads(body or b"").items()
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return value if name == "label" and isinstance(value, str) else None
 
 
 def _set(run: Run, body: bytes) -> bool:

@@ -96,6 +96,17 @@ class Feed:
                 self._snapshot = answer, jpeg(answer.frame.image, quality=SNAPSHOT_QUALITY)
             return answer.frame.number, self._snapshot[1]
 
+    def keep(self, label: str) -> str | None:
+        """Save the newest frame as a photo of a class; its path below the folder, None where there is no such thing.
+
+        Raises:
+            UsageError, DeviceError: see `Collection`.
+        """
+        answer, run = self._answer, self.run
+        if answer is None or run is None or run.collection is None:
+            return None
+        return str(run.collection.add(answer.frame, label).relative_to(run.collection.root))
+
     def _work(self) -> None:
         while True:
             with self._changed:

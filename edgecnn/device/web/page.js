@@ -1,4 +1,4 @@
-// The page of `edgecnn demo --view web`: a picture that streams by itself, numbers as server-sent events, two settings.
+// The page of `edgecnn demo --view web`: a picture that streams by itself, numbers as server-sent events, three settings.
 // Labels may hold markup: they are written as text, always.
 
 const PHASES = ["capture", "preprocess", "invoke", "postprocess"];
@@ -17,6 +17,7 @@ let serverNotice = null;
 let ownNotice = null;
 let wanted = null; // a threshold that is still to be sent
 let touched = 0;
+let kept = 0;
 
 function show(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text;
@@ -93,15 +94,32 @@ function draw(state) {
   showNotice();
 }
 
-async function set(setting) {
+async function post(path, document) {
   const headers = { "content-type": "application/json", "x-edgecnn": "1" };
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(document) });
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer;
+}
+
+async function set(setting) {
   try {
-    const answer = await fetch("/controls", { method: "POST", headers, body: JSON.stringify(setting) });
-    if (!answer.ok) throw new Error(await answer.text());
+    await post("/controls", setting);
     ownNotice = null;
   } catch (error) {
     ownNotice = `That could not be set: ${error.message}`;
     showNotice();
+  }
+}
+
+async function keep(label) {
+  try {
+    const { saved } = await (await post("/photos", { label })).json();
+    kept += 1;
+    show("kept", `${kept} kept; the last is ${saved}`);
+    at("kept").classList.remove("bad");
+  } catch (error) {
+    show("kept", error.message);
+    at("kept").classList.add("bad");
   }
 }
 
@@ -111,6 +129,8 @@ async function describe() {
   show("camera", about.camera);
   show("runtime", `${about.runtime}, ${about.threads} thread${about.threads > 1 ? "s" : ""}`);
   at("overlay").hidden = !about.class_maps;
+  at("teach").hidden = !about.collects;
+  at("labels").replaceChildren(...about.labels.map((label) => Object.assign(element("option", ""), { value: label })));
   document.title = `${about.camera} · edgecnn`;
 }
 
@@ -167,6 +187,10 @@ at("slider").addEventListener("input", async () => {
     await set({ threshold: sent });
   }
   wanted = null;
+});
+at("teach").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keep(at("label").value);
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 connect();

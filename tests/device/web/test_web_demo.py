@@ -173,6 +173,11 @@ def uses_the_page(page: Page, tmp_path: Path) -> None:
     page["slider"].send_keys("\ue011")  # Home
     page.wait_for(lambda: page["threshold"].text == "0.00" and page["shown"].text not in ("", "unknown"))
 
+    page["label"].clear()
+    page["label"].send_keys("mug \u5c0f\n")
+    page.wait_for(lambda: "kept; the last is mug" in page["kept"].text)
+    assert list((tmp_path / "photos" / "mug \u5c0f").glob("*.jpg"))
+
     page["snapshot"].click()
     folder = tmp_path / "downloads"
     page.wait_for(lambda: list(folder.glob("snapshot-*.jpg")))
@@ -186,7 +191,8 @@ def uses_the_page(page: Page, tmp_path: Path) -> None:
 @pytest.mark.chromium
 def test_the_page_in_a_browser_on_a_desktop_and_on_a_phone(bundle_path: Path, browser: Any, tmp_path: Path) -> None:
     page = Page(browser, tmp_path)
-    with demo(bundle_path, "--listen", "127.0.0.1:0", "--pace", "25") as (_, url):
+    options = ("--listen", "127.0.0.1:0", "--pace", "25", "--collect", str(tmp_path / "photos"))
+    with demo(bundle_path, *options) as (_, url):
         page.size(1280, 720)
         browser.get(url)
         uses_the_page(page, tmp_path)
@@ -227,6 +233,7 @@ def test_with_a_token_and_labels_that_are_markup(
         names = [each.text for each in browser.find_elements("css selector", "#bars .name")]
         assert set(names) <= set(bad)
         assert len(browser.find_elements("tag name", "img")) == 1
+        assert not page["teach"].is_displayed()
         assert "owned" not in browser.title
         right_edge = (
             "return Math.max(...[...document.querySelectorAll('*')].map((e) => e.getBoundingClientRect().right))"

@@ -1,16 +1,19 @@
 import contextlib
 import http.client
 import io
+import json
 import re
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from edgecnn.device.collect import Collection
 from edgecnn.device.web import connection
 from edgecnn.device.web.security import Listen, machine_names
 from edgecnn.device.web.view import WebView
@@ -90,6 +93,32 @@ def test_only_the_page_may_change_something(serve: Any) -> None:
             body = b'{"threshold": %d}' % threshold
             assert demo.ask("/controls", "POST", body, host="localhost", **headers)[0] == 204
             assert demo.controls.threshold == threshold
+
+
+def test_a_frame_is_kept_as_a_photo_of_a_class_where_that_was_asked_for(serve: Any, tmp_path: Path) -> None:
+    def keep(demo: Any, label: object, **headers: str) -> tuple[int, bytes]:
+        status, _, said = demo.ask("/photos", "POST", json.dumps({"label": label}).encode(), **headers)
+        return status, said
+
+    with serve() as demo:
+        assert json.loads(demo.ask("/about.json")[2])["collects"] is False
+        assert keep(demo, "mug", **OWN)[0] == 503
+    with serve(collection=Collection(tmp_path / "photos", limit_bytes=4000)) as demo:
+        assert json.loads(demo.ask("/about.json")[2])["collects"] is True
+        demo.wait_for_answers(1)
+        assert keep(demo, "mug")[0] == 403  # from another page
+        for label in ("../mug", ".mug", "", "a/b"):
+            status, said = keep(demo, label, **OWN)
+            assert (status, b"not a name of a class" in said) == (409, True)
+        for label in (None, 1, ["mug"]):
+            assert keep(demo, label, **OWN)[0] == 400
+        assert not list(tmp_path.iterdir())
+        status, said = keep(demo, "mug", **OWN)
+        assert status == 200
+        assert cv2.imread(str(tmp_path / "photos" / json.loads(said)["saved"])).shape == (48, 320, 3)
+        while (answer := keep(demo, "mug", **OWN))[0] == 200:
+            pass
+        assert (answer[0], b"is full" in answer[1]) == (409, True)
 
 
 def test_what_cannot_be_set_is_refused(serve: Any) -> None:

@@ -1,0 +1,134 @@
+"""A demo from its options to its summary: camera, classifier, view and consumers, opened and closed together."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecnn.bundle import Bundle
+from edgecnn.device.cameras import open_camera
+from edgecnn.device.collect import LIMIT_BYTES, Collection, Unsure
+from edgecnn.device.events import events_to
+from edgecnn.device.frames import Answer, Camera
+from edgecnn.device.loop import run
+from edgecnn.device.options import CameraOptions
+from edgecnn.device.record import recording_to
+from edgecnn.device.steady import SMOOTHING_S
+from edgecnn.device.summary import Summary
+from edgecnn.device.views import open_view
+from edgecnn.device.watchdog import Watched
+from edgecnn.errors import UsageError
+from edgecnn.inference import Classifier
+
+SEEN_BY_NOBODY = ("terminal", "none")
+"""Views that do not show the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What a user asks of a demo.
+
+    Attributes:
+        camera: see `open_camera`; None chooses one.
+        options: of the camera.
+        view: a name in `edgecnn.device.VIEWS`.
+        listen: where the view ``web`` is served.
+        frames, pace: see `run`.
+        threshold: of the score; None takes the file's own.
+        smoothing_s: seconds.
+        overlay: show where the network looks.
+        events: see `events_to`.
+        record: a video to write.
+        collect: a folder for frames as photos of a class.
+        collect_below: the score below which frames are kept there by themselves, in no class.
+        collect_limit_bytes: of all files in it.
+        threads, target: see `Classifier`.
+    """
+
+    camera: str | None = None
+    options: CameraOptions = field(default_factory=CameraOptions)
+    view: str = "none"
+    listen: str | None = None
+    frames: int | None = None
+    pace: float | None = None
+    threshold: float | None = None
+    smoothing_s: float = SMOOTHING_S
+    overlay: bool = False
+    events: str | None = None
+    record: Path | None = None
+    collect: Path | None = None
+    collect_below: float | None = None
+    collect_limit_bytes: int | None = None
+    threads: int | None = None
+    target: str | None = None
+
+
+def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
+    """Run a demo to its end.
+
+    Args:
+        bundle: what to run.
+        demo: how.
+        say: is told what people should know, line by line: the camera that was chosen, what was collected.
+
+    Raises:
+        UsageError, DeviceError, BundleError: see `edgecnn.errors`; what is wrong with the options is said before
+            anything is opened.
+    """
+    screen = open_view(demo.view, listen=demo.listen)
+    collection, unsure = _collecting(demo)
+    with ExitStack() as stack:
+        classifier = stack.enter_context(Classifier(bundle, threads=demo.threads, target=demo.target))
+        _check_overlay(demo, classifier)
+        alone = demo.view in SEEN_BY_NOBODY and not (demo.record or demo.collect)
+        spec = bundle.input if alone else None
+        camera = stack.enter_context(open_camera(demo.camera, demo.options, model=spec, say=say))
+        summary = run(
+            camera,
+            classifier,
+            view=stack.enter_context(Watched(screen)),
+            frames=demo.frames,
+            pace=demo.pace,
+            threshold=(bundle.threshold or 0.0) if demo.threshold is None else demo.threshold,
+            smoothing_s=demo.smoothing_s,
+            overlay=demo.overlay,
+            consumers=_consumers(demo, camera, stack) + ([unsure] if unsure else []),
+            collection=collection,
+        )
+    if unsure:
+        say(f"{unsure.kept} unsure frames are in {demo.collect}, for you to sort into folders of classes.")
+        if unsure.ended:
+            say(f"{unsure.ended.message} {unsure.ended.remedy}")
+    return summary
+
+
+def _collecting(demo: Demo) -> tuple[Collection | None, Unsure | None]:
+    if demo.collect is None:
+        if demo.collect_below is not None or demo.collect_limit_bytes is not None:
+            raise UsageError(
+                "--collect-below and --collect-limit say how to collect, and not where.",
+                accepted="--collect DIR beside them",
+                remedy="add --collect photos",
+            )
+        return None, None
+    collection = Collection(demo.collect, limit_bytes=demo.collect_limit_bytes or LIMIT_BYTES)
+    return collection, None if demo.collect_below is None else Unsure(collection, below=demo.collect_below)
+
+
+def _check_overlay(demo: Demo, classifier: Classifier) -> None:
+    if demo.overlay and classifier.map_shape is None:
+        raise UsageError(
+            "This file does not say where the network looks.",
+            received="--overlay",
+            accepted="a file of a recipe with Convert(class_maps=True)",
+            remedy="build it again with class_maps=True, or leave out --overlay",
+        )
+
+
+def _consumers(demo: Demo, camera: Camera, stack: ExitStack) -> list[Callable[[Answer], None]]:
+    consumers = []
+    if demo.events:
+        consumers.append(stack.enter_context(events_to(demo.events)))
+    if demo.record:
+        consumers.append(stack.enter_context(recording_to(demo.record, live=camera.live)))
+    return consumers
