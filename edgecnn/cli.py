@@ -307,9 +307,10 @@ def demo(
 
     The view is the terminal where there is one, else a page for browsers (web), and
     none where a script seems to run it: --json, --events -, --frames or --record.
+    Of images each has a line instead.
     """
     from edgecnn import Bundle, console
-    from edgecnn.device import SMOOTHING_S, CameraOptions, Demo, play
+    from edgecnn.device import SMOOTHING_S, CameraOptions, Demo, are_images, play
 
     if others["events"] == "-" and as_json:
         raise UsageError(
@@ -319,10 +320,12 @@ def demo(
             remedy="write the events to a file, or leave out --json",
         )
     scripted = as_json or others["events"] == "-" or others["frames"] is not None or others["record"] is not None
+    by_file = view is None and not scripted and are_images(others["camera"])
     rotation: Any = int(rotate)
     asked = Demo(
         options=CameraOptions(size=size, rate=rate, realtime=realtime, rotation=rotation, mirror=mirror, region=roi),
-        view=view or _default_view(listen=others["listen"], scripted=scripted),
+        view=view or _default_view(listen=others["listen"], scripted=scripted, by_file=by_file),
+        by_file=by_file,
         smoothing_s=SMOOTHING_S if smooth is None else smooth,
         collect_limit_bytes=None if collect_limit is None else int(collect_limit),
         **others,
@@ -335,9 +338,11 @@ def demo(
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
 
 
-def _default_view(*, listen: str | None, scripted: bool) -> str:
+def _default_view(*, listen: str | None, scripted: bool, by_file: bool) -> str:
     if listen is not None:
         return "web"
+    if by_file:
+        return "none"
     if _stderr_is_terminal():
         return "terminal"
     return "none" if scripted else "web"

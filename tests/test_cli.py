@@ -289,6 +289,8 @@ def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, m
         (["--listen", "localhost"], True, "web"),
         (["--listen", "localhost", "--json"], False, "web"),
         (["--view", "window"], True, "window"),
+        (["--camera", str(Path(__file__).parent)], True, "none"),
+        (["--camera", str(Path(__file__).parent), "--view", "terminal"], True, "terminal"),
     ],
 )
 def test_the_view_where_none_is_named(
@@ -299,6 +301,16 @@ def test_the_view_where_none_is_named(
         monkeypatch, "edgecnn.device.demo.open_view", "demo", bundle_path, "--camera", "synthetic", *options
     )
     assert (name, named["listen"]) == (view, "localhost" if "--listen" in options else None)
+
+
+def test_of_images_each_has_a_line(bundle_path: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number} [bold].png"), np.full((20, 20, 3), 100 * number, np.uint8))
+    result = run("demo", bundle_path, "--camera", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    lines = [line for line in result.stderr.splitlines() if ".png: " in line]
+    assert [line.partition(":")[0] for line in lines] == ["0 [bold].png", "1 [bold].png"]
+    assert all(line.partition(": ")[2].split()[0] in CLASSES for line in lines)
 
 
 def test_a_port_in_use_is_7_before_anything_runs(bundle_path: Path) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from edgecnn.build.flatbuffer import inspect
+from edgecnn.build.promises import check_promises
 from edgecnn.build.recipe import Context
 from edgecnn.build.schedule import Schedule
-from edgecnn.build.verify import Verify, check_promises
+from edgecnn.build.verify import Verify
 from edgecnn.errors import UsageError
 
 

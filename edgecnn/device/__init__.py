@@ -11,7 +11,7 @@
         summary = run(camera, classifier, view=view, frames=100, consumers=[write])
 """
 
-from edgecnn.device.cameras import find_camera, open_camera
+from edgecnn.device.cameras import are_images, find_camera, open_camera
 from edgecnn.device.collect import Collection, Unsure
 from edgecnn.device.demo import Demo, play
 from edgecnn.device.events import events_to
@@ -38,6 +38,7 @@ __all__ = [
     "Summary",
     "Unsure",
     "View",
+    "are_images",
     "events_to",
     "find_camera",
     "open_camera",

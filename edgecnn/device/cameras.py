@@ -74,6 +74,11 @@ def open_camera(
     return Adjusted(camera, options) if options.changes_pictures else camera
 
 
+def are_images(source: str | None) -> bool:
+    """Whether a user means images, which have nothing to do with each other, and not a camera or a video."""
+    return next((kind.open is _images for kind in KINDS if source is not None and kind.means(source)), False)
+
+
 def find_camera() -> str:
     """What ``--camera`` would name: the Pi's own camera where picamera2 finds one, else the first V4L2 device.
 

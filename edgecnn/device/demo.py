@@ -37,6 +37,7 @@ class Demo:
         threshold: of the score; None takes the file's own.
         smoothing_s: seconds.
         overlay: show where the network looks.
+        by_file: say the answer to each image that has a file of its own.
         events: see `events_to`.
         record: a video to write.
         collect: a folder for frames as photos of a class.
@@ -54,6 +55,7 @@ class Demo:
     threshold: float | None = None
     smoothing_s: float = SMOOTHING_S
     overlay: bool = False
+    by_file: bool = False
     events: str | None = None
     record: Path | None = None
     collect: Path | None = None
@@ -92,7 +94,7 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
             threshold=(bundle.threshold or 0.0) if demo.threshold is None else demo.threshold,
             smoothing_s=demo.smoothing_s,
             overlay=demo.overlay,
-            consumers=_consumers(demo, camera, stack) + ([unsure] if unsure else []),
+            consumers=[*_consumers(demo, camera, stack, say), *([unsure] if unsure else [])],
             collection=collection,
         )
     if unsure:
@@ -125,8 +127,14 @@ def _check_overlay(demo: Demo, classifier: Classifier) -> None:
         )
 
 
-def _consumers(demo: Demo, camera: Camera, stack: ExitStack) -> list[Callable[[Answer], None]]:
-    consumers = []
+def _consumers(
+    demo: Demo, camera: Camera, stack: ExitStack, say: Callable[[str], None]
+) -> list[Callable[[Answer], None]]:
+    def say_file(answer: Answer) -> None:
+        best = ", ".join(f"{each.label} {each.score:.2f}" for each in answer.predictions[:3])
+        say(f"{answer.frame.source}: {best}{' (unknown)' if answer.shown is None else ''}")
+
+    consumers: list[Callable[[Answer], None]] = [say_file] if demo.by_file else []
     if demo.events:
         consumers.append(stack.enter_context(events_to(demo.events)))
     if demo.record:

@@ -12,7 +12,7 @@ from edgecnn.build import Convert, SeparableNet, Train, Verify, class_maps, conv
 from edgecnn.build.cache import Cache
 from edgecnn.build.flatbuffer import inspect
 from edgecnn.build.keras import keras
-from edgecnn.build.verify import check_promises
+from edgecnn.build.promises import check_promises
 from edgecnn.errors import BundleError, ModelError
 from edgecnn.metadata import LABELS_FILE, Metadata, read_metadata
 from edgecnn.shapes import CLASSES

@@ -12,8 +12,8 @@ from edgecnn.build.canonical import canonical
 from edgecnn.build.custom_layers import ChannelPooling, HardSwish
 from edgecnn.build.flatbuffer import inspect
 from edgecnn.build.keras import keras, tf
+from edgecnn.build.promises import check_promises
 from edgecnn.build.quantizable import check, quantization_aware
-from edgecnn.build.verify import check_promises
 from edgecnn.errors import ModelError
 from tests.build.test_channels import randomized
 

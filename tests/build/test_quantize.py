@@ -25,11 +25,11 @@ from edgecnn.build.cache import Cache
 from edgecnn.build.convert import INT8_FILE
 from edgecnn.build.flatbuffer import inspect
 from edgecnn.build.keras import keras
+from edgecnn.build.promises import check_promises
 from edgecnn.build.quantize import QAT_WEIGHTS
 from edgecnn.build.recipe import Artifact, Context, Recipe, Stage
 from edgecnn.build.sensitivity import sensitivity
 from edgecnn.build.sparsify import ZEROS
-from edgecnn.build.verify import check_promises
 from tests.build.test_channels import randomized
 from tests.build.tiny_recipe import recipe as tiny
 

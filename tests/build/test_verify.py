@@ -7,7 +7,8 @@ import pytest
 from edgecnn.build import converter
 from edgecnn.build.data import Images
 from edgecnn.build.flatbuffer import FileFacts, inspect
-from edgecnn.build.verify import Verify, check_disjoint, check_promises
+from edgecnn.build.promises import check_promises
+from edgecnn.build.verify import Verify, check_disjoint
 from edgecnn.errors import DataError, ModelError
 from edgecnn.preprocess import InputSpec, Pixels
 
