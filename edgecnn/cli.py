@@ -265,9 +265,7 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), metavar="SCORE", help="Under it, a frame is unknown (the file's)."
 )
-@click.option(
-    "--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Average scores over time (0.3); 0: do not."
-)
+@click.option("--smooth", type=click.FloatRange(0), metavar="SECONDS", help="Smooth over time (0.1); 0: do not.")
 @click.option("--overlay", is_flag=True, help="Show where the network looks (class maps).")
 @click.option("--events", metavar="FILE", help="One JSON line an answer; - for stdout.")
 @click.option(

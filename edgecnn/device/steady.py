@@ -6,23 +6,24 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
-SMOOTHING_S = 0.3
+SMOOTHING_S = 0.1
 MARGIN = 0.1
 
 
 class Steady:
-    """Scores averaged over the time of the scene, and the class that they are for.
+    """Scores averaged over the time of the scene, and the class that most of the last frames were for.
 
-    A score's weight falls to 1/e after ``smoothing_s`` (exponential smoothing; Brown 1959), whatever the frame rate.
-    A class is taken up when it is the best and reaches ``threshold``, and kept (hysteresis) until another is better
-    by `MARGIN` or its own score is lower than the threshold by as much.
+    Each frame has one vote: for its best class, or for "unknown" where that scores under the threshold, as the build
+    has calibrated it for single images. Scores and votes lose their weight to 1/e in ``smoothing_s`` (exponential
+    smoothing; Brown 1959), whatever the frame rate. What is shown has the most votes, and stays (hysteresis) until
+    something else leads by `MARGIN`, a share of all votes.
 
     Args:
-        smoothing_s: seconds; 0 smooths nothing, and keeps nothing: each answer is by itself.
-        nothing: indices of classes that say that there is nothing to name: what is unknown, too.
+        smoothing_s: seconds; 0 smooths nothing: each answer is by itself.
+        nothing: indices of classes that say that there is nothing to name: votes for "unknown".
 
     Attributes:
-        threshold: of the score, 0 to 1; under it a frame is unknown. May be changed at any time.
+        threshold: of a frame's best score, 0 to 1. May be changed at any time.
     """
 
     def __init__(
@@ -31,9 +32,9 @@ class Steady:
         self.threshold = threshold
         self._nothing = nothing
         self._smoothing_s = smoothing_s
-        self._scores: NDArray[np.float32] | None = None
-        self._at_s = 0.0
-        self._kept: int | None = None
+        self._scores = self._votes = np.zeros(0, np.float32)
+        self._at_s: float | None = None
+        self._kept = 0
 
     def update(self, scores: NDArray[np.float32], at_s: float | None) -> tuple[NDArray[np.float32], int | None]:
         """Take in the scores of a frame.
@@ -45,18 +46,24 @@ class Steady:
         Returns:
             The smoothed scores, (classes,), and the index of the class to show, None where it is unknown.
         """
-        scores = np.nan_to_num(scores)
-        if self._scores is None or at_s is None or not self._smoothing_s:
-            self._scores, self._kept = scores, None
+        scores, unknown = np.nan_to_num(scores), len(scores)
+        best = int(scores.argmax())
+        vote = np.zeros(unknown + 1, np.float32)
+        vote[unknown if best in self._nothing or scores[best] < self.threshold else best] = 1
+        weight = self._weight(at_s)
+        if weight == 0:
+            self._scores, self._votes, self._kept = scores, vote, int(vote.argmax())
         else:
-            weight = np.float32(exp(-max(0.0, at_s - self._at_s) / self._smoothing_s))
             self._scores = weight * self._scores + (1 - weight) * scores
-        self._at_s = at_s or 0.0
-        self._kept = self._chosen(self._scores)
-        return self._scores, self._kept
+            self._votes = weight * self._votes + (1 - weight) * vote
+            leader = int(self._votes.argmax())
+            if self._votes[leader] > self._votes[self._kept] + MARGIN:
+                self._kept = leader
+        self._at_s = at_s
+        return self._scores, None if self._kept == unknown else self._kept
 
-    def _chosen(self, scores: NDArray[np.float32]) -> int | None:
-        best, kept = int(scores.argmax()), self._kept
-        if kept is not None and scores[kept] > max(scores[best], self.threshold) - MARGIN:
-            return kept
-        return best if scores[best] >= self.threshold and best not in self._nothing else None
+    def _weight(self, at_s: float | None) -> np.float32:
+        """Of what was before, 0 to 1."""
+        if self._at_s is None or at_s is None or not self._smoothing_s:
+            return np.float32(0)
+        return np.float32(exp(-max(0.0, at_s - self._at_s) / self._smoothing_s))
