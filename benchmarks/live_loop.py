@@ -9,9 +9,10 @@ are. In one run, interleaved, with medians over repeats; the interpreter has one
 - *live*: a camera of 30 frames a second: the age at which a result is shown, p90.
 - *blocking*: the loop of OpenCV's tutorials, decode, resize, invoke, one after the other.
 
-``--minutes M`` has a camera twice as fast as the first model for M minutes: the age at p90 and the drops, minute by
-minute. ``--soak M`` has the page, a viewer and a camera of 30 frames a second for M minutes: resident memory, minute by
-minute. Both draw a plot beside the figures with ``--plot FILE.png`` (the extra `benchmarks`). Ends in one JSON line.
+Of the first model also the time from the start of ``edgecnn demo`` to its first answer. ``--minutes M`` has a camera
+twice as fast as that model for M minutes: the age at p90 and the drops, minute by minute. ``--soak M`` runs ``edgecnn
+demo`` with its page, a viewer and 30 frames a second for M minutes: its resident memory and the age on the page.
+``--plot FILE.png`` draws both (the extra `benchmarks`). Ends in one JSON line on stdout.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from edgecnn import Bundle, Classifier
 from edgecnn.device import Answer, Camera, Frame, Run, View, run
 from edgecnn.device.views import NoView
 from edgecnn.device.web.view import WebView
-from edgecnn.latency import host_facts, rss_mb
+from edgecnn.latency import host_facts
 from edgecnn.shapes import Scene
 
 SIZE, PICTURES, FPS = (480, 640), 120, 30
@@ -72,13 +74,11 @@ class Until(NoView):
     Args:
         seconds: after which it ends.
         view: inside its ``with``.
-        minute: called with the number of each minute that has passed.
     """
 
-    def __init__(self, seconds: float, view: View | None = None, minute: Callable[[int], None] | None = None) -> None:
+    def __init__(self, seconds: float, view: View | None = None) -> None:
         self.shown: list[tuple[float, float, int]] = []
-        self._seconds, self._view, self._minute = seconds, view or NoView(), minute
-        self._minutes = 0
+        self._seconds, self._view = seconds, view or NoView()
 
     def begin(self, run: Run) -> None:
         """See `View`."""
@@ -91,9 +91,6 @@ class Until(NoView):
         now = time.perf_counter()
         second = now - self._start
         self.shown.append((second, now * 1e3 - answer.frame.captured_ns / 1e6, answer.dropped))
-        if self._minute and second >= 60 * (self._minutes + 1):
-            self._minutes += 1
-            self._minute(self._minutes)
         self._controls.stop |= second > self._seconds
 
     def ages(self) -> NDArray[np.float64]:
@@ -115,11 +112,14 @@ def main() -> None:
         with Classifier(Bundle.read(path), threads=1) as classifier:
             document["models"][path.name] = figures = compare(classifier, jpegs)
             say(path.name, **figures)
-    with Classifier(Bundle.read(arguments.models[0]), threads=1) as classifier:
-        if arguments.minutes:
+    first = arguments.models[0]
+    document["first_answer_s"] = round(statistics.median(first_answer(first) for _ in range(REPEATS)), 2)
+    say("start to first answer, s", **{first.name: document["first_answer_s"]})
+    if arguments.minutes:
+        with Classifier(Bundle.read(first), threads=1) as classifier:
             document["too_fast"] = too_fast(classifier, jpegs, arguments.minutes)
-        if arguments.soak:
-            document["soak"] = soak(classifier, jpegs, arguments.soak)
+    if arguments.soak:
+        document["soak"] = soak(first, arguments.soak)
     if arguments.plot:
         plot(document, arguments.plot)
     print(json.dumps(document))
@@ -247,15 +247,45 @@ def too_fast(classifier: Classifier, jpegs: Jpegs, minutes: float) -> dict[str, 
     }
 
 
-def soak(classifier: Classifier, jpegs: Jpegs, minutes: float) -> dict[str, Any]:
-    """Resident memory of the whole demo with the page and a viewer, minute by minute."""
-    rss: list[float | None] = []
-    with WebView("127.0.0.1:0") as page, viewers(page.url, 1):
-        until = Until(60 * minutes + 1, page, minute=lambda _: rss.append(rss_mb()))
-        run(JpegCamera(jpegs, FPS), classifier, view=until)
-    ages = until.ages()
-    p90 = [float(np.percentile(ages[ages[:, 0] // 60 == minute, 1], 90)) for minute in range(int(minutes))]
-    return {"rss_mb": rss, "age_p90_ms": [round(age, 2) for age in p90]}
+def soak(model: Path, minutes: float) -> dict[str, Any]:
+    """``edgecnn demo`` itself, with its page and a viewer: resident memory and age, minute by minute."""
+    command = [sys.executable, "-m", "edgecnn", "demo", str(model), "--camera", "synthetic", "--rate", str(FPS)]
+    demo = subprocess.Popen([*command, "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    url = next(line.split()[-1] for line in demo.stderr if "http://" in line)
+    rss: list[float] = []
+    ages: list[float] = []
+    with viewers(url, 1), urllib.request.urlopen(f"{url}numbers") as numbers:
+        end_of_minute, seen = time.perf_counter() + 60, []
+        while len(rss) < minutes:
+            line = numbers.readline()
+            if line.startswith(b"data:") and (age := json.loads(line[5:]).get("age_ms")) is not None:
+                seen.append(age)
+            if time.perf_counter() >= end_of_minute:
+                rss.append(resident_mb(demo.pid))
+                ages.append(round(float(np.percentile(seen, 90)), 1))
+                end_of_minute, seen = end_of_minute + 60, []
+    demo.terminate()
+    demo.wait()
+    return {"rss_mb": rss, "age_p90_ms": ages}
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024, 1)
+
+
+def first_answer(model: Path) -> float:
+    """Seconds from the start of ``edgecnn demo`` to its first answer."""
+    command = [sys.executable, "-m", "edgecnn", "demo", str(model), "--camera", "synthetic", "--view", "none"]
+    start = time.perf_counter()
+    with subprocess.Popen([*command, "--events", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as demo:
+        assert demo.stdout is not None
+        demo.stdout.readline()
+        seconds = time.perf_counter() - start
+        demo.kill()
+    return seconds
 
 
 def plot(document: dict[str, Any], path: Path) -> None:
