@@ -134,12 +134,18 @@ def test_what_cannot_be_set_is_refused(serve: Any) -> None:
 
 
 def test_a_request_that_is_too_large_is_refused(serve: Any) -> None:
+    def refused(demo: Any, path: str, **headers: str) -> bool:
+        try:
+            return demo.ask(path, **headers)[0] in (400, 431)
+        except (BrokenPipeError, ConnectionResetError):  # it hangs up on who has not sent everything yet
+            return True
+
     with serve() as demo:
         assert demo.ask("/controls", "POST", b" " * 2000, **OWN)[0] == 413
-        assert demo.ask("/", x_long="x" * 100_000)[0] in (400, 431)
-        assert demo.ask("/", **{f"x_{number}": "x" * 20 for number in range(2000)})[0] in (400, 431)
-        assert demo.ask("/" + "x" * 100_000)[0] in (400, 431)
-        assert demo.ask("/?token=" + "x" * 100_000)[0] in (400, 431)
+        assert refused(demo, "/", x_long="x" * 100_000)
+        assert refused(demo, "/", **{f"x_{number}": "x" * 20 for number in range(2000)})
+        assert refused(demo, "/" + "x" * 100_000)
+        assert refused(demo, "/?token=" + "x" * 100_000)
         assert demo.ask("/")[0] == 200
 
 
@@ -184,6 +190,15 @@ class Terminal(io.StringIO):
 
 
 def test_the_code_in_the_terminal_leads_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = [
+        code_and_url(monkeypatch) for _ in range(8)
+    ]  # each has its own token, and OpenCV misses a code now and then
+    assert any(code for code, _ in read)
+    assert all(code in ("", url) for code, url in read)
+
+
+def code_and_url(monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """What the code says, empty where OpenCV finds none, and where the page is."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with WebView("0.0.0.0:0") as view:
@@ -195,7 +210,7 @@ def test_the_code_in_the_terminal_leads_to_the_page(monkeypatch: pytest.MonkeyPa
     rows = [[halves[letter] for letter in line.ljust(len(lines[0]))] for line in lines]
     pixels = np.array(rows, np.uint8).transpose(0, 2, 1).reshape(2 * len(rows), -1)
     picture = cv2.copyMakeBorder(np.kron(pixels, np.ones((8, 8), np.uint8)), 40, 40, 40, 40, 0, value=255)
-    assert cv2.QRCodeDetector().detectAndDecode(picture)[0] == view.url
+    return cv2.QRCodeDetector().detectAndDecode(picture)[0], view.url
 
 
 def test_on_this_computer_alone_there_is_neither_token_nor_code(monkeypatch: pytest.MonkeyPatch) -> None:
