@@ -3,8 +3,8 @@
 import importlib
 import importlib.metadata
 import importlib.util
-import io
 import time
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,13 @@ class OpenvinoTarget:
         settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
         start = time.perf_counter_ns()
         try:
-            core = module.Core()
-            graph = core.read_model(io.BytesIO(model))
-            loaded = time.perf_counter_ns()
-            request = core.compile_model(graph, "CPU", settings).create_infer_request()
+            with NamedTemporaryFile(suffix=".tflite") as file:  # it knows the format by the name, and not from memory
+                file.write(model)
+                file.flush()
+                core = module.Core()
+                graph = core.read_model(file.name)
+                loaded = time.perf_counter_ns()
+                request = core.compile_model(graph, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise BundleError(
                 "OpenVINO cannot load this model.",
