@@ -124,9 +124,8 @@ def _figures(timings: Timings, place: int) -> dict[str, Any]:
 def _doubts(bench: Bench, rows: Sequence[dict[str, Any]]) -> list[str]:
     """What in the timings themselves says that they are not to be trusted."""
     found = []
-    for loop in (bench.tight, bench.paced):
+    for kind, loop in (("in a tight loop", bench.tight), ("at a pace", bench.paced)):
         if loop and not loop.warm_up.settled:
-            kind = "in a tight loop" if loop is bench.tight else "at a pace"
             found.append(f"The times had not settled after {loop.warm_up.discarded} invokes {kind} to warm up.")
     wide = [row["name"] for row in rows if row["intervals"] and _width(row) > _WIDE]
     if wide:

@@ -4,7 +4,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
@@ -176,9 +176,8 @@ def _trade_off(pruning: list[dict[str, Any]]) -> Table:
 def bench_summary(document: dict[str, Any]) -> RenderableType:
     """A bench: the times of each run with their intervals below them, how each began, and what spoils the figures."""
     rows = document["runs"]
-    table = Table(Column("ms", overflow="fold"), box=None, header_style="dim", pad_edge=False)
-    for name in ("min", "p50", "p90", "p99", *(["p50 ratio"] if len(rows) > 1 else [])):
-        table.add_column(name, justify="right", overflow="fold")
+    names = ("min", "p50", "p90", "p99", *(["ratio"] if len(rows) > 1 else []))
+    table = _numbers("ms", names)
     for row in rows:
         table.add_row(*_times(escape(row["name"]), row, with_ratio=len(rows) > 1))
     for row in rows:
@@ -197,26 +196,33 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
 
 def _times(name: str, figures: dict[str, Any], *, with_ratio: bool) -> list[str]:
     """The cells of a run."""
-    cells = [name]
-    for key in ("min_ms", "p50_ms", "p90_ms", "p99_ms"):
-        cells.append(f"{_short(figures[key])}{_below((figures['intervals'] or {}).get(key))}")
+    known = figures["intervals"] or {}
+    cells = [name, _short(figures["min_ms"])]  # its interval would end where it is
+    for key in ("p50_ms", "p90_ms", "p99_ms"):
+        cells.append(f"{_short(figures[key])}{_below(known.get(key))}")
     return cells + ([f"{_short(figures['ratio'])}{_below(figures['ratio_interval'])}"] if with_ratio else [])
 
 
+def _numbers(first: str, others: Iterable[str]) -> Table:
+    """A table of columns of numbers, which are whole, after one of names, which are folded."""
+    table = Table(Column(first, overflow="fold"), box=None, header_style="dim", pad_edge=False)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 def _below(interval: list[float] | None) -> str:
-    return "" if interval is None else f"\n[dim]{_short(interval[0])}-{_short(interval[1])}[/]"
+    return f"\n[dim]{_short(interval[0], 3)}-{_short(interval[1], 3)}[/]" if interval else ""
 
 
-def _short(number: float) -> str:
-    """Four digits: 0.1235, 12.35, 123457."""
-    return f"{number:.4g}" if number < 1000 else f"{number:.0f}"
+def _short(number: float, digits: int = 4) -> str:
+    """Few digits, and never a power of ten: 0.1235, 12.35, 123457."""
+    return f"{number:.{digits}g}" if number < 1000 else f"{number:.0f}"
 
 
 def _starts(rows: list[dict[str, Any]]) -> Table:
     """What comes before the first answer."""
-    table = Table(Column("cold start, ms", overflow="fold"), box=None, header_style="dim", pad_edge=False)
-    for name in ("import", "read", "load", "allocate", "1st invoke", "peak MB"):
-        table.add_column(name, justify="right", overflow="fold")
+    table = _numbers("cold start, ms", ("import", "read", "load", "allocate", "invoke", "peak MB"))
     for row in rows:
         memory = "-" if row["memory_mb"] is None else _short(row["memory_mb"])
         table.add_row(escape(row["name"]), *(_short(took) for took in row["cold_start"].values()), memory)

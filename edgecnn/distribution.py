@@ -62,7 +62,9 @@ def draw(panels: Sequence[Panel]) -> Pixels:
     high = max(float(np.percentile(panel.samples_ms, 99)) for panel in panels) * _BEYOND
     edges = np.geomspace(low, max(high, low * 1.05), _BINS + 1)
     rows = [part for panel in panels for part in (_title(panel, edges[-1]), _bars(panel, edges))]
-    return np.vstack([_blank(_GAP), *rows, _axis(edges)])
+    legend = _blank(_TITLE + _GAP)
+    draw_text(legend, "red: median, behind it its 95 % interval; grey: p90 and p99", (_MARGIN, _TITLE - 6))
+    return np.vstack([legend, *rows, _axis(edges)])
 
 
 def _title(panel: Panel, high: float) -> Pixels:
