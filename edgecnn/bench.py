@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from edgecnn import bootstrap, conditions
@@ -48,7 +49,7 @@ class Bench:
             **_figures(self.tight, place),
             "name": name,
             "model": str(candidate.path),
-            "runtime": started.session.runtime,
+            "runtime": started.runtime,
             "cold_start": {phase: round(took, 3) for phase, took in asdict(started.cold).items()},
             "memory_mb": started.memory_mb,
             "paced": None if self.paced is None else {"rate": self.rate, **_figures(self.paced, place)},
@@ -71,11 +72,11 @@ def bench(
         on_run: told the rounds done and the rounds in all, of each loop.
     """
     started = tuple(start(candidate) for candidate in candidates)
-    sessions = [each.session for each in started]
+    loaders = [each.load for each in candidates]
     before = Snapshot.take()
-    tight = timed(sessions, runs=runs, on_run=on_run)
+    tight = timed(loaders, runs=runs, on_run=on_run)
     clock = Snapshot.take().mhz  # of the tight loop: at a pace it falls, which is what that loop is for
-    paced = timed(sessions, runs=runs, rate=rate, on_run=on_run) if rate else None
+    paced = timed(loaders, runs=runs, rate=rate, on_run=on_run) if rate else None
     return Bench(
         candidates=tuple(candidates),
         started=started,
@@ -90,15 +91,23 @@ def bench(
 def interleaved(
     sessions: Sequence[Session], *, runs: int, on_run: Callable[[int, int], None] = lambda done, total: None
 ) -> list[LatencyStats]:
-    """The statistics of `timing.timed` in a tight loop, one a session."""
-    return [LatencyStats.of(samples.tolist()) for samples in timed(sessions, runs=runs, on_run=on_run).samples_ns]
+    """The statistics of sessions that are timed in turn in a tight loop, one a session.
+
+    Args:
+        sessions: ready, with their inputs filled.
+        runs: timed invokes of each, after the warm-up.
+        on_run: told the invokes done and those in all.
+    """
+    loaders = [partial(_itself, session) for session in sessions]
+    timings = timed(loaders, runs=runs, loads=1, on_run=on_run)
+    return [LatencyStats.of(samples.ravel().tolist()) for samples in timings.samples_ns]
 
 
 def names(bench: Bench) -> list[str]:
     """What tells each candidate from the others, shortly: its file and its runtime where they differ, its threads."""
     paths = {each.path for each in bench.candidates}
     short = len({path.name for path in paths}) == len(paths)
-    runtimes = [each.session.runtime for each in bench.started]
+    runtimes = [each.runtime for each in bench.started]
     found = []
     for candidate, runtime in zip(bench.candidates, runtimes, strict=True):
         file = [candidate.path.name if short else str(candidate.path)] if len(paths) > 1 else []
@@ -112,11 +121,12 @@ def _figures(timings: Timings, place: int) -> dict[str, Any]:
     first, own = timings.samples_ns[0] / 1e6, timings.samples_ns[place] / 1e6
     value, interval = bootstrap.ratio(first, own) if place else (1.0, None)
     return {
-        **LatencyStats.of(timings.samples_ns[place].tolist()).as_json(),
+        **LatencyStats.of(timings.samples_ns[place].ravel().tolist()).as_json(),
+        "loads": timings.samples_ns.shape[1],
         "intervals": bootstrap.intervals(own),
         "ratio": value,
         "ratio_interval": interval,
-        "warm_up": asdict(timings.warm_up),
+        "warm_up": {"discarded": timings.discarded, "settled": timings.settled},
         "late": timings.late,
     }
 
@@ -124,9 +134,9 @@ def _figures(timings: Timings, place: int) -> dict[str, Any]:
 def _doubts(bench: Bench, rows: Sequence[dict[str, Any]]) -> list[str]:
     """What in the timings themselves says that they are not to be trusted."""
     found = []
-    for kind, loop in (("in a tight loop", bench.tight), ("at a pace", bench.paced)):
-        if loop and not loop.warm_up.settled:
-            found.append(f"The times had not settled after {loop.warm_up.discarded} invokes {kind} to warm up.")
+    for kind, loop in (("of the tight loop", bench.tight), ("at a pace", bench.paced)):
+        if loop and not loop.settled:
+            found.append(f"The times {kind} never settled: something else was going on.")
     wide = [row["name"] for row in rows if row["intervals"] and _width(row) > _WIDE]
     if wide:
         found.append(f"The median is known badly ({'; '.join(wide)}): ask for more --runs, on a quieter machine.")
@@ -135,6 +145,10 @@ def _doubts(bench: Bench, rows: Sequence[dict[str, Any]]) -> list[str]:
     if bench.paced and bench.paced.late * 10 > bench.paced.samples_ns.size:
         found.append(f"{bench.rate:g} invokes a second are more than this machine does: the pace was not kept.")
     return found
+
+
+def _itself(session: Session) -> Session:
+    return session
 
 
 def _width(row: dict[str, Any]) -> float:

@@ -32,6 +32,10 @@ class Candidate:
     target: Target
     threads: int
 
+    def load(self) -> Session:
+        """A session whose inputs are filled."""
+        return prepare(self.target.load(self.bundle.model, threads=self.threads))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColdStart:
@@ -57,7 +61,7 @@ class Started:
     """A candidate that has answered once.
 
     Attributes:
-        session: ready to be timed.
+        runtime: the package that runs it, and its version.
         cold: how long that took.
         memory_mb: by how much the most that was ever resident in this process exceeded, until the first answer, what
             was resident before the model was loaded. Neither the runtime's code nor the bytes of the file count; what
@@ -65,7 +69,7 @@ class Started:
             keeps no high-water mark.
     """
 
-    session: Session
+    runtime: str
     cold: ColdStart
     memory_mb: float | None
 
@@ -104,7 +108,7 @@ def start(candidate: Candidate) -> Started:
     candidate.target.ready()
     import_ms = _since(began)
     resident, forgotten = rss_mb(), forget_peak()
-    session = prepare(candidate.target.load(candidate.bundle.model, threads=candidate.threads))
+    session = candidate.load()
     began = time.perf_counter_ns()
     session.invoke()
     cold = ColdStart(
@@ -116,7 +120,7 @@ def start(candidate: Candidate) -> Started:
     )
     peak = peak_rss_mb() if forgotten else None
     memory_mb = None if peak is None or resident is None else round(max(peak - resident, 0.0), 1)
-    return Started(session=session, cold=cold, memory_mb=memory_mb)
+    return Started(runtime=session.runtime, cold=cold, memory_mb=memory_mb)
 
 
 def prepare(session: Session) -> Session:

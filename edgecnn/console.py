@@ -186,7 +186,8 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
             table.add_row(*_times(name, paced, with_ratio=len(rows) > 1))
     host, first = document["host"], rows[0]
     facts = (
-        f"{first['n']} invokes each, {first['warm_up']['discarded']} before them to warm up; below, 95 % intervals\n"
+        f"{first['n']} invokes each over {first['loads']} loads, {first['warm_up']['discarded']} more to warm up; "
+        f"below them, 95 % intervals\n"
         f"{document['runtime']}; resident {document['rss_mb']} MB\n"
         f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
     )

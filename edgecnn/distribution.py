@@ -47,7 +47,7 @@ def panels(bench: Bench, rows: Sequence[dict[str, Any]]) -> list[Panel]:
 
 def _panel(title: str, timings: Timings, place: int, figures: dict[str, Any]) -> Panel:
     interval = figures["intervals"] and tuple(figures["intervals"]["p50_ms"])
-    return Panel(title, timings.samples_ns[place] / 1e6, interval)
+    return Panel(title, timings.samples_ns[place].ravel() / 1e6, interval)
 
 
 def draw(panels: Sequence[Panel]) -> Pixels:

@@ -1,4 +1,4 @@
-"""The loop that times models in turn: as fast as it goes or at a camera's pace, after a warm-up that the data ends."""
+"""The loop that times models in turn: tight or at a camera's pace, loaded anew now and then, warmed up each time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,17 +10,23 @@ from numpy.typing import NDArray
 
 from edgecnn.targets import Session
 
+Turns = Sequence[tuple[Callable[[], None], list[int]]]  # how to invoke a model, and its times in ns
+
+LOADS = 10  # of each model, where there are enough runs for them
+_RUNS_A_LOAD = 10  # at least
+
 # The warm-up: blocks of so many rounds; so many blocks in a row whose medians are so near; never more than these.
 _BLOCK, _STEADY_BLOCKS, _NEAR = 8, 3, 0.05
-_MOST_BLOCKS, _MOST_SECONDS = 25, 5.0
+_MOST_BLOCKS, _MOST_SECONDS, _MOST_SECONDS_AGAIN = 25, 5.0, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp:
-    """Invokes of each model that were not counted, and whether its times had settled by then."""
+    """Invokes of each model that were not counted, whether its times had settled by then, and at what (in ns)."""
 
     discarded: int
     settled: bool
+    levels_ns: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +34,15 @@ class Timings:
     """What a loop read.
 
     Attributes:
-        samples_ns: (models, runs), in the order in which they were taken.
-        warm_up: what went before.
+        samples_ns: (models, loads, runs), in the order in which they were taken.
+        discarded: invokes of each model that warmed it up, after all of its loads.
+        settled: whether the times had settled after the first load.
         late: invokes whose turn had come before the one ahead of them was done; 0 in a tight loop.
     """
 
     samples_ns: NDArray[np.int64]
-    warm_up: WarmUp
+    discarded: int
+    settled: bool
     late: int = 0
 
 
@@ -62,69 +70,91 @@ class Pace:
 
 
 def timed(
-    sessions: Sequence[Session],
+    loaders: Sequence[Callable[[], Session]],
     *,
     runs: int,
+    loads: int | None = None,
     rate: float | None = None,
     on_run: Callable[[int, int], None] = lambda done, total: None,
 ) -> Timings:
-    """Time sessions in turn, so that what else the host does falls on all of them alike.
+    """Time models in turn, so that what else the host does falls on all of them alike.
+
+    They are loaded several times, each time another first: where a model's memory lies is a part of its latency, and
+    so is who comes before it.
 
     Args:
-        sessions: models that are ready; their inputs are filled.
-        runs: timed invokes of each, after the warm-up.
-        rate: invokes a second, of all sessions together, between which this sleeps as a program with a camera would;
+        loaders: each gives a session that is ready, with its inputs filled.
+        runs: timed invokes of each model, rounded up to a multiple of the loads.
+        loads: how often each model is loaded; None takes 10, or fewer where there would be fewer than 10 runs in each.
+        rate: invokes a second, of all models together, between which this sleeps as a program with a camera would;
             None does not sleep.
-        on_run: told the rounds done and the rounds in all.
+        on_run: told the invokes done and those in all, after each load.
     """
-    pace = Pace(rate) if rate else None
+    loads = loads or min(max(runs // _RUNS_A_LOAD, 1), LOADS)
+    each = -(-runs // loads)
+    samples_ns = np.empty((len(loaders), loads, each), np.int64)
+    warm_ups: list[WarmUp] = []
+    late = 0
+    for load in range(loads):
+        order = [(load + place) % len(loaders) for place in range(len(loaders))]
+        known = [warm_ups[0].levels_ns[place] for place in order] if warm_ups else None
+        pace = Pace(rate) if rate else None
+        warmed, samples_ns[order, load] = _one_load([loaders[place] for place in order], each, pace, known)
+        warm_ups.append(warmed)
+        late += pace.late if pace else 0
+        on_run(each * (load + 1), each * loads)
+    discarded = sum(warm_up.discarded for warm_up in warm_ups)
+    return Timings(samples_ns=samples_ns, discarded=discarded, settled=warm_ups[0].settled, late=late)
+
+
+def _one_load(
+    loaders: Sequence[Callable[[], Session]], runs: int, pace: Pace | None, known: Sequence[float] | None
+) -> tuple[WarmUp, NDArray[np.int64]]:
+    """Load each model, warm all up, and time them; the models are gone before the next ones are loaded."""
     wait = pace.wait if pace else _at_once
-    turns = [(session.invoke, list[int]()) for session in sessions]
-    before = warm_up(lambda: _round(turns, wait))
-    for _, samples in turns:
-        samples.clear()
+    turns = [(loader().invoke, list[int]()) for loader in loaders]
+    warmed = warm_up(lambda: _round(turns, wait), known=known)
     if pace:
         pace.late = 0
-    for done in range(1, runs + 1):
+    for _ in range(runs):
         _round(turns, wait)
-        if done % 64 == 0 or done == runs:  # seldom, for whoever listens is not part of what is measured
-            on_run(done, runs)
-    samples_ns = np.array([samples for _, samples in turns], np.int64)
-    return Timings(samples_ns=samples_ns, warm_up=before, late=pace.late if pace else 0)
+    return warmed, np.array([samples[-runs:] for _, samples in turns])
 
 
-def warm_up(once: Callable[[], Sequence[int]]) -> WarmUp:
+def warm_up(once: Callable[[], Sequence[int]], *, known: Sequence[float] | None = None) -> WarmUp:
     """Run rounds until the times have settled: three blocks of 8 rounds whose medians differ by at most 5 %.
 
-    It gives up after 25 blocks, and where rounds are slow at the first one that ends after 5 seconds.
+    It gives up after 25 blocks, and where rounds are slow as soon as 5 seconds are over.
 
     Args:
         once: invokes every model, and gives their times.
+        known: where each model's times were after an earlier warm-up, in ns. A block that is at most 5 % above them
+            is enough then, and the patience is a tenth.
     """
-    until = time.monotonic() + _MOST_SECONDS
+    until = time.monotonic() + (_MOST_SECONDS if known is None else _MOST_SECONDS_AGAIN)
+    most = _BLOCK * _MOST_BLOCKS if known is None else _BLOCK * _STEADY_BLOCKS
     rounds: list[Sequence[int]] = []
-    while len(rounds) < _BLOCK * _MOST_BLOCKS:
+    settled = False
+    while not settled and len(rounds) < most:
         rounds.append(once())
-        if len(rounds) % _BLOCK == 0 and _settled(rounds):
-            return WarmUp(discarded=len(rounds), settled=True)
+        settled = len(rounds) % _BLOCK == 0 and _settled(rounds, known)
         if time.monotonic() > until:
             break
-    return WarmUp(discarded=len(rounds), settled=False)
+    levels_ns = tuple(float(median(times)) for times in zip(*rounds[-_BLOCK:], strict=True))
+    return WarmUp(discarded=len(rounds), settled=settled, levels_ns=levels_ns)
 
 
-def _settled(rounds: Sequence[Sequence[int]]) -> bool:
-    """Whether the last blocks of each model have much the same median."""
-    newest = rounds[-_BLOCK * _STEADY_BLOCKS :]
-    if len(newest) < _BLOCK * _STEADY_BLOCKS:
-        return False
-    for times in zip(*newest, strict=True):
-        medians = [median(times[start : start + _BLOCK]) for start in range(0, len(times), _BLOCK)]
-        if max(medians) > min(medians) * (1 + _NEAR):
-            return False
-    return True
+def _settled(rounds: Sequence[Sequence[int]], known: Sequence[float] | None) -> bool:
+    """Whether the last blocks of each model have much the same median, or the last one is where it was before."""
+    blocks = [rounds[start : start + _BLOCK] for start in range(0, len(rounds), _BLOCK)][-_STEADY_BLOCKS:]
+    medians = np.array([[median(times) for times in zip(*block, strict=True)] for block in blocks])
+    if known is not None and (medians[-1] <= np.asarray(known) * (1 + _NEAR)).all():
+        return True
+    near = medians.max(axis=0) <= medians.min(axis=0) * (1 + _NEAR)
+    return len(blocks) == _STEADY_BLOCKS and bool(near.all())
 
 
-def _round(turns: Sequence[tuple[Callable[[], None], list[int]]], wait: Callable[[], None]) -> list[int]:
+def _round(turns: Turns, wait: Callable[[], None]) -> list[int]:
     """Each model once; its time in ns is added to its list."""
     for invoke, samples in turns:
         wait()

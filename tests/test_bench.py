@@ -10,7 +10,7 @@ from edgecnn import Bundle, targets
 from edgecnn.bench import bench, interleaved, prepare
 from edgecnn.candidates import candidates, start
 from edgecnn.errors import UsageError
-from edgecnn.timing import Timings, WarmUp
+from edgecnn.timing import Timings
 
 
 def measured(*paths: Path, threads: tuple[int, ...] = (1,), **options: Any) -> dict[str, Any]:
@@ -25,12 +25,13 @@ def test_the_fields_and_the_counts(bundle_path: Path) -> None:
         "runtime", "runs", "cold_start_ms", "rss_mb", "host", "conditions", "warnings"
     }  # fmt: skip
     assert [(run["threads"], run["n"]) for run in document["runs"]] == [(1, 100), (2, 100)]
-    assert rounds == [(64, 100), (100, 100)]
+    assert rounds == [(10 * load, 100) for load in range(1, 11)]
     for run in document["runs"]:
         assert 0 < run["min_ms"] <= run["p50_ms"] <= run["p90_ms"] <= run["p99_ms"]
         assert run["intervals"]["p50_ms"][0] <= run["p50_ms"] <= run["intervals"]["p50_ms"][1]
         assert run["paced"] is None
-        assert run["warm_up"]["discarded"] >= 3
+        assert run["loads"] == 10
+        assert run["warm_up"]["discarded"] >= 10
     assert document["cold_start_ms"] > 0
 
 
@@ -55,8 +56,8 @@ def test_the_memory_is_what_the_model_made_resident(tmp_path: Path) -> None:
 
 
 def test_two_loops_where_a_rate_is_given(bundle_path: Path) -> None:
-    (run,) = measured(bundle_path, runs=20, rate=400)["runs"]
-    assert (run["paced"]["rate"], run["paced"]["n"], run["paced"]["ratio"]) == (400, 20, 1.0)
+    (run,) = measured(bundle_path, runs=50, rate=1000)["runs"]
+    assert (run["paced"]["rate"], run["paced"]["n"], run["paced"]["ratio"]) == (1000, 50, 1.0)
     assert run["paced"]["p50_ms"] != run["p50_ms"]
 
 
@@ -84,11 +85,10 @@ def test_names_say_what_differs_and_no_more(bundle_path: Path, tmp_path: Path) -
 
 def test_what_the_timings_say_against_themselves(bundle_path: Path) -> None:
     made = bench(candidates([bundle_path], names=None, threads=(64,)), runs=40)
-    samples = np.array([[1_000_000] * 18 + [2_000_000] * 22])
-    unsettled = WarmUp(discarded=200, settled=False)
-    bad = Timings(samples_ns=samples, warm_up=unsettled, late=30)
+    samples = np.array([[[1_000_000 + 200_000 * load] * 4 for load in range(10)]])
+    bad = Timings(samples_ns=samples, discarded=200, settled=False, late=30)
     warnings = " ".join(replace(made, tight=bad, paced=bad, rate=1e4).as_json()["warnings"])
-    for words in ("not settled after 200 invokes in a", "200 invokes at a pace", "64 threads", "pace was not kept"):
+    for words in ("of the tight loop never settled", "at a pace never settled", "64 threads", "pace was not kept"):
         assert words in warnings
     assert "known badly (64 threads)" in warnings
 

@@ -1,5 +1,7 @@
 """Coverage is counted on series whose truth is known; seeds are fixed, so nothing here depends on luck."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,31 +19,40 @@ def correlated(seed: int, n: int, memory: float) -> bootstrap.Series:
     return np.exp(0.1 * logs)
 
 
-def covered(memory: float, repeats: int) -> int:
+def loaded(seed: int, loads: int = 10, each: int = 20, *, memory: float, layout: float = 0.0) -> bootstrap.Series:
+    """Such a series in loads, each of which has a factor of its own."""
+    factors = np.exp(layout * np.random.default_rng((seed, 1)).normal(size=(loads, 1)))
+    return correlated(seed, loads * each, memory).reshape(loads, each) * factors
+
+
+def covered(**options: Any) -> int:
+    """How many of 60 intervals of a median cover 1."""
     found = 0
-    for seed in range(repeats):
-        intervals = bootstrap.intervals(correlated(seed, 400, memory))
+    for seed in range(60):
+        intervals = bootstrap.intervals(loaded(seed, **options))
         assert intervals
         low, high = intervals["p50_ms"]
         found += low <= 1.0 <= high
     return found
 
 
-@pytest.mark.parametrize("memory", [0.0, 0.5])
-def test_the_interval_of_a_median_covers_it_nine_times_in_ten(memory: float) -> None:
-    assert covered(memory, 40) >= 36
+@pytest.mark.parametrize(("memory", "layout"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.1)])
+def test_the_interval_of_a_median_covers_it_nine_times_in_ten(memory: float, layout: float) -> None:
+    assert covered(memory=memory, layout=layout) >= 54
 
 
 def test_draws_one_by_one_would_promise_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "block_length", lambda series: 1)
-    assert covered(0.7, 40) < 32
+    whole = bootstrap.intervals
+    monkeypatch.setattr(bootstrap, "intervals", lambda samples: whole(samples.reshape(-1, 1)))
+    assert covered(memory=0.7) < 48
+    assert covered(memory=0.0, layout=0.1) < 48
 
 
 def test_the_ratio_of_pairs_loses_what_fell_on_both() -> None:
     """A neighbour that doubles all times for a while widens the medians, and not their ratio."""
     random = np.random.default_rng(1)
-    neighbour = 1 + (np.sin(np.arange(400) / 25) > 0)
-    first, other = (neighbour * scale * random.normal(1, 0.01, 400) for scale in (1.0, 3.0))
+    neighbour = 1 + (np.sin(np.arange(400) / 25) > 0).reshape(10, 40)
+    first, other = (neighbour * scale * random.normal(1, 0.01, (10, 40)) for scale in (1.0, 3.0))
     value, interval = bootstrap.ratio(first, other)
     assert interval
     assert interval[0] <= 3.0 <= interval[1]
@@ -53,34 +64,35 @@ def test_the_ratio_of_pairs_loses_what_fell_on_both() -> None:
 
 
 def test_the_ratio_of_a_series_to_itself_is_one() -> None:
-    series = correlated(5, 100, 0.5)
+    series = loaded(5, memory=0.5)
     assert bootstrap.ratio(series, series) == (1.0, [1.0, 1.0])
 
 
-def test_blocks_are_longer_where_times_are_alike_for_longer() -> None:
-    alone, lasting = (np.median([bootstrap.block_length([correlated(s, 1000, m)]) for s in range(9)]) for m in (0, 0.9))
-    assert alone == 10  # the cube root of n
-    assert 20 < lasting <= 125
+def test_a_constant_is_no_fault() -> None:
+    expected = {name: [1.0, 1.0] for name in ("min_ms", "p50_ms", "p90_ms", "p99_ms")}
+    assert bootstrap.intervals(np.ones((10, 20))) == expected
 
 
-def test_a_drift_makes_the_longest_blocks_and_a_constant_is_no_fault() -> None:
-    assert bootstrap.block_length([np.arange(200.0)]) == 25
-    assert bootstrap.block_length([np.ones(200)]) == 6
-    assert bootstrap.intervals(np.ones(200)) == {name: [1.0, 1.0] for name in ("min_ms", "p50_ms", "p90_ms", "p99_ms")}
-
-
-def test_few_timings_have_no_interval() -> None:
-    few = np.ones(bootstrap.LEAST - 1)
+def test_few_loads_have_no_interval() -> None:
+    few = np.ones((bootstrap.LEAST - 1, 100))
     assert bootstrap.intervals(few) is None
     assert bootstrap.ratio(few, 2 * few) == (2.0, None)
-    assert bootstrap.intervals(np.ones(bootstrap.LEAST)) is not None
+    assert bootstrap.intervals(np.ones((bootstrap.LEAST, 1))) is not None
 
 
 def test_an_interval_holds_its_statistic_and_is_the_same_every_time() -> None:
-    series = correlated(2, 300, 0.5)
+    series = loaded(2, memory=0.5)
     intervals = bootstrap.intervals(series)
     assert intervals
     assert intervals == bootstrap.intervals(series)
     for name, percent in (("min_ms", 0), ("p50_ms", 50), ("p90_ms", 90), ("p99_ms", 99)):
         low, high = intervals[name]
         assert low <= round(float(np.percentile(series, percent)), 4) <= high
+    assert intervals["min_ms"][0] == round(float(series.min()), 4)
+
+
+def test_many_timings_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = loaded(3, memory=0.0)
+    whole = bootstrap.intervals(series)
+    monkeypatch.setattr(bootstrap, "_AT_ONCE", 3 * series.size)
+    assert bootstrap.intervals(series) == whole

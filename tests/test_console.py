@@ -114,7 +114,7 @@ def benched(*, paced: bool) -> dict[str, Any]:
     figures = {
         **STATS, "n": 10**6, "min_ms": 12345.6789, "mean_ms": 123456.789, "ratio": 123.456, "late": 0,
         "intervals": {name: [0.9 * value, 1.1 * value] for name, value in {**STATS, "min_ms": 12345.6789}.items()},
-        "ratio_interval": [100.0, 12345.6], "warm_up": {"discarded": 200, "settled": False},
+        "ratio_interval": [100.0, 12345.6], "warm_up": {"discarded": 200, "settled": False}, "loads": 10,
     }  # fmt: skip
     cold = dict.fromkeys(("import_ms", "read_ms", "load_ms", "allocate_ms", "first_invoke_ms"), 12345.678)
     row = {"threads": 64, **figures, "name": LONG, "model": PATH, "runtime": "ai-edge-litert 2.1.0", "cold_start": cold}
@@ -167,7 +167,7 @@ def test_a_bench_says_how_well_it_knows_what_it_says() -> None:
     assert "11111-13580" in shown  # the interval of the median, below it
     assert "123.5" in shown  # the ratio
     assert "at 29.97 a second" in shown
-    assert "200 before them to warm up" in shown
+    assert "over 10 loads, 200 more to warm up" in shown
     assert "governor ondemand, 2400 to 1500 MHz, 54 to 85 °C, others took 23.4% of the processor" in shown
     assert "The chip is at 85 °C" in shown
     assert ODD in shown
