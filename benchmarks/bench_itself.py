@@ -6,9 +6,9 @@ Agreement: in each repeat MODEL is timed against itself in turn, 200 invokes eac
 MODEL` does; counted is how often the 95 % interval of the ratio of medians covers 1. For comparison it is counted how
 often it would with one load of each and blocks of 20 timings, as if where a model lies in memory did not matter.
 
-Overhead: 2000 chunks of 10 invokes, short so that few are interrupted, in turn in the loop of `edgecnn.timing` and in a bare loop of the interpreter's C code
-(a deque that consumes invokes); the ratio of the medians over chunks, with its interval: of the wall time of a chunk,
-and of the mean of what the loop itself read.
+Overhead: 2000 chunks of 10 invokes, short so that few are interrupted, in turn in the loop of `edgecnn.timing` and in a
+bare loop of the interpreter's C code (a deque that consumes invokes); the ratio of the medians over chunks, with its
+interval: of the wall time of a chunk, and of the mean of what the loop itself read.
 """
 
 import json
@@ -60,8 +60,7 @@ def overhead(session: Session) -> dict[str, Any]:
         start = time.perf_counter_ns()
         deque(starmap(session.invoke, repeat((), CHUNK)), maxlen=0)
         between = time.perf_counter_ns()
-        for _ in range(CHUNK):
-            timing._round(turns, timing._at_once)
+        timing._rounds(turns, CHUNK, None)
         end = time.perf_counter_ns()
         if chunk >= 50:  # the first ones are its warm-up
             bare.append((between - start) / CHUNK / 1e6)

@@ -72,8 +72,11 @@ def _joined(samples: Series, loads: NDArray[np.int64]) -> Series:
 
 
 def _interval(value: float, drawn: Series, blocks: int) -> list[float]:
-    """Percentiles of what a statistic was in drawn series, stretched away from what it is (Student 1908)."""
+    """Percentiles of what a statistic was in drawn series, stretched away from what it is (Student 1908).
+
+    Stretched are their logarithms, for neither a time nor a ratio of two is negative.
+    """
     free = blocks - 1
     stretch = math.sqrt(blocks / free) * (1 + 1.21 / free + 1.44 / free**2)  # t / z at 95 %, by Cornish and Fisher
-    low, high = np.percentile(drawn, _LEVEL)
-    return [round(value - (value - float(low)) * stretch, 4), round(value + (float(high) - value) * stretch, 4)]
+    low, high = (value * (float(end) / value) ** stretch for end in np.percentile(drawn, _LEVEL))
+    return [round(low, 4), round(high, 4)]

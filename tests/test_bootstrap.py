@@ -91,6 +91,15 @@ def test_an_interval_holds_its_statistic_and_is_the_same_every_time() -> None:
     assert intervals["min_ms"][0] == round(float(series.min()), 4)
 
 
+def test_no_time_is_negative_however_wild_the_slowest_are() -> None:
+    series = np.ones((10, 20))
+    series[3, 5], series[8, 2], series[8, 3] = 40.0, 900.0, 1000.0
+    intervals = bootstrap.intervals(series)
+    assert intervals
+    low, high = intervals["p99_ms"]
+    assert 0 < low < 40 < high
+
+
 def test_many_timings_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     series = loaded(3, memory=0.0)
     whole = bootstrap.intervals(series)
