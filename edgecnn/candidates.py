@@ -10,7 +10,7 @@ import numpy as np
 
 from edgecnn import targets
 from edgecnn.bundle import Bundle
-from edgecnn.latency import forget_peak, peak_rss_mb, rss_mb
+from edgecnn.latency import forget_peak, give_back, peak_rss_mb, rss_mb
 from edgecnn.targets import Session, Target
 
 
@@ -63,9 +63,9 @@ class Started:
     Attributes:
         runtime: the package that runs it, and its version.
         cold: how long that took.
-        memory_mb: by how much the most that was ever resident in this process exceeded, until the first answer, what
-            was resident before the model was loaded. Neither the runtime's code nor the bytes of the file count; what
-            an earlier candidate left free may be used again, so the first one's is the surest. None where the system
+        memory_mb: what the model takes: by how much the most that was resident in this process until the first answer
+            exceeded what was resident before, on a second load, when the runtime's own code is there already and what
+            is free was given back. The bytes of the file, which this holds anyway, are not in it. None where the system
             keeps no high-water mark.
     """
 
@@ -99,7 +99,7 @@ def candidates(paths: Sequence[Path], *, names: Sequence[str] | None, threads: S
 
 
 def start(candidate: Candidate) -> Started:
-    """Load a candidate and let it answer once.
+    """Load a candidate and let it answer once; and once more, for its memory.
 
     Raises:
         BundleError, UsageError: the runtime refuses the model, or is broken.
@@ -107,7 +107,6 @@ def start(candidate: Candidate) -> Started:
     began = time.perf_counter_ns()
     candidate.target.ready()
     import_ms = _since(began)
-    resident, forgotten = rss_mb(), forget_peak()
     session = candidate.load()
     began = time.perf_counter_ns()
     session.invoke()
@@ -118,9 +117,17 @@ def start(candidate: Candidate) -> Started:
         allocate_ms=session.allocate_ms,
         first_invoke_ms=_since(began),
     )
+    runtime = session.runtime
+    del session
+    return Started(runtime=runtime, cold=cold, memory_mb=_memory_mb(candidate))
+
+
+def _memory_mb(candidate: Candidate) -> float | None:
+    give_back()
+    resident, forgotten = rss_mb(), forget_peak()
+    candidate.load().invoke()
     peak = peak_rss_mb() if forgotten else None
-    memory_mb = None if peak is None or resident is None else round(max(peak - resident, 0.0), 1)
-    return Started(runtime=session.runtime, cold=cold, memory_mb=memory_mb)
+    return None if peak is None or resident is None else round(max(peak - resident, 0.0), 1)
 
 
 def prepare(session: Session) -> Session:

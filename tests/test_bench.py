@@ -44,15 +44,15 @@ def test_a_cold_start_is_the_sum_of_its_phases(bundle_path: Path) -> None:
 
 
 def test_the_memory_is_what_the_model_made_resident(tmp_path: Path) -> None:
-    """A network that has 64 MB between its input and its output."""
+    """A network that has 64 MB between its input and its output; it takes as much when it is not the first."""
     from edgecnn.build.keras import tf
 
     model = converted(lambda x: tf.reduce_max(tf.tile(x, (1 << 22, 1)), axis=1), ((1, 4), tf.float32))
     (tmp_path / "large.tflite").write_bytes(model)
-    (candidate,) = candidates([tmp_path / "large.tflite"], names=None, threads=(1,))
-    memory_mb = start(candidate).memory_mb
-    assert memory_mb is not None
-    assert 64 <= memory_mb < 200
+    for candidate in candidates([tmp_path / "large.tflite"] * 2, names=None, threads=(1,)):
+        memory_mb = start(candidate).memory_mb
+        assert memory_mb is not None
+        assert 64 <= memory_mb < 200
 
 
 def test_two_loops_where_a_rate_is_given(bundle_path: Path) -> None:
