@@ -120,7 +120,7 @@ def _number(*units: tuple[str, float]) -> Any:
 
 _model = click.argument("model", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="Put one JSON document on stdout.")
-_target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime or tensorflow.")
+_target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime, ...")
 _one_thread_count = click.option("--threads", type=click.IntRange(1, 64), help="Threads of the interpreter.")
 
 
@@ -384,26 +384,45 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
 
 
 @main.command()
-@_model
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--threads", callback=_threads, metavar="N,N", help="Thread counts to compare, interleaved (1).")
+@click.option("--target", metavar="NAME,NAME", help="Runtimes to compare, interleaved (the first that is here).")
 @click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
-@_target
+@click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Then so many a second, too.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
 @_json
-def bench(model: Path, threads: tuple[int, ...] | None, runs: int | None, target: str | None, as_json: bool) -> None:
-    """Measure the latency of one invoke on this machine."""
-    from edgecnn import Bundle, console
+def bench(
+    models: tuple[Path, ...],
+    threads: tuple[int, ...] | None,
+    target: str | None,
+    runs: int | None,
+    pace: float | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure the latency of one invoke on this machine.
+
+    Several files, runtimes and thread counts are timed in turn, and each compared
+    with the first. A tight loop shows what the processor can do; --pace FPS shows
+    what it does for a camera, between whose frames caches and clocks go cold.
+    """
+    from edgecnn import candidates, console, distribution, samples
     from edgecnn.bench import bench as measure
 
-    bundle = Bundle.read(model)
+    if plot:
+        samples.check_name(plot)
+    chosen = candidates.candidates(models, names=target.split(",") if target else None, threads=threads or (1,))
     with console.progress() as progress:
-        figures = measure(
-            bundle,
-            threads=threads or (1,),
+        measured = measure(
+            chosen,
             runs=runs or 200,
-            target=target,
+            rate=pace,
             on_run=lambda done, total: progress.update(done, total, "measuring"),
         )
-    document = {"schema": 1, "model": str(model), **figures}
+    document = {"schema": 1, "model": str(models[0]), **measured.as_json()}
+    if plot:
+        samples.write(plot, distribution.draw(distribution.panels(measured, document["runs"])))
+        click.echo(f"The distribution is {plot}.", err=True)
     console.to_stdout(document, console.bench_summary(document), as_json=as_json)
 
 

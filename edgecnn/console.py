@@ -4,7 +4,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
@@ -174,19 +174,74 @@ def _trade_off(pruning: list[dict[str, Any]]) -> Table:
 
 
 def bench_summary(document: dict[str, Any]) -> RenderableType:
-    """A bench as one table."""
-    table = Table(box=None, header_style="dim")
-    names = ("threads", "n", "min_ms", "mean_ms", "p50_ms", "p90_ms", "p99_ms")
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    for run in document["runs"]:
-        table.add_row(*(f"{run[name]:g}" for name in names))
-    host = document["host"]
+    """A bench: the times of each run with their intervals below them, how each began, and what spoils the figures."""
+    rows = document["runs"]
+    names = ("min", "p50", "p90", "p99", *(["ratio"] if len(rows) > 1 else []))
+    table = _numbers("ms", names)
+    for row in rows:
+        table.add_row(*_times(escape(row["name"]), row, with_ratio=len(rows) > 1))
+    for row in rows:
+        if (paced := row["paced"]) is not None:
+            name = f"{escape(row['name'])}, at {paced['rate']:g} a second"
+            table.add_row(*_times(name, paced, with_ratio=len(rows) > 1))
+    host, first = document["host"], rows[0]
     facts = (
-        f"{document['runtime']}; cold start {document['cold_start_ms']} ms, resident {document['rss_mb']} MB\n"
+        f"{first['n']} invokes each over {first['loads']} loads, {first['warm_up']['discarded']} more to warm up; "
+        f"below them, 95 % intervals\n"
+        f"{document['runtime']}; resident {document['rss_mb']} MB\n"
         f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
     )
-    return Group(table, Text(facts))
+    warnings = [Text(warning, style="yellow") for warning in document["warnings"]]
+    return Group(table, Text(), _starts(rows), Text(), Text(facts + _conditions(document["conditions"])), *warnings)
+
+
+def _times(name: str, figures: dict[str, Any], *, with_ratio: bool) -> list[str]:
+    """The cells of a run."""
+    known = figures["intervals"] or {}
+    cells = [name, _short(figures["min_ms"])]  # its interval would end where it is
+    for key in ("p50_ms", "p90_ms", "p99_ms"):
+        cells.append(f"{_short(figures[key])}{_below(known.get(key))}")
+    return cells + ([f"{_short(figures['ratio'])}{_below(figures['ratio_interval'])}"] if with_ratio else [])
+
+
+def _numbers(first: str, others: Iterable[str]) -> Table:
+    """A table of columns of numbers, which are whole, after one of names, which are folded."""
+    table = Table(Column(first, overflow="fold"), box=None, header_style="dim", pad_edge=False)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _below(interval: list[float] | None) -> str:
+    return f"\n[dim]{_short(interval[0], 3)}-{_short(interval[1], 3)}[/]" if interval else ""
+
+
+def _short(number: float, digits: int = 4) -> str:
+    """Few digits, and never a power of ten: 0.1235, 12.35, 123457."""
+    return f"{number:.{digits}g}" if number < 1000 else f"{number:.0f}"
+
+
+def _starts(rows: list[dict[str, Any]]) -> Table:
+    """What comes before the first answer."""
+    table = _numbers("cold start, ms", ("import", "read", "load", "allocate", "invoke", "peak MB"))
+    for row in rows:
+        memory = "-" if row["memory_mb"] is None else _short(row["memory_mb"])
+        table.add_row(escape(row["name"]), *(_short(took) for took in row["cold_start"].values()), memory)
+    return table
+
+
+def _conditions(figures: dict[str, Any]) -> str:
+    """What the computer says of itself; nothing of what it does not."""
+    said = []
+    if figures["governor"] is not None:
+        said.append(f"governor {figures['governor']}")
+    for name, unit in (("mhz", "MHz"), ("temperature_c", "°C")):
+        before, after = figures[name]["before"], figures[name]["after"]
+        if before is not None and after is not None:
+            said.append(f"{before:.0f} to {after:.0f} {unit}")
+    if figures["others_cpu"] is not None:
+        said.append(f"others took {figures['others_cpu']:.1%} of the processor")
+    return "\n" + ", ".join(said) if said else ""
 
 
 def demo_summary(document: dict[str, Any]) -> RenderableType:

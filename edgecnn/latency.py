@@ -1,9 +1,11 @@
 """The stopwatch, the statistics of what it read, and the facts about the host they were read on."""
 
+import ctypes
 import os
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -89,8 +91,32 @@ def host_facts() -> dict[str, Any]:
 
 def rss_mb() -> float | None:
     """Resident memory of this process in MB, None where the system does not say."""
+    return _status_mb("VmRSS:")
+
+
+def peak_rss_mb() -> float | None:
+    """The most that was resident since `forget_peak`, or since the start, in MB; None where the system does not say."""
+    return _status_mb("VmHWM:")
+
+
+def forget_peak() -> bool:
+    """Let the high-water mark of resident memory begin anew; False where the system does not (Linux since 4.0 does)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def give_back() -> None:
+    """Return free memory to the system, where the C library can (glibc), so that it is no longer resident."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _status_mb(name: str) -> float | None:
     for line in _lines(Path("/proc/self/status")):
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return round(int(line.split()[1]) / 1024, 1)
     return None
 

@@ -145,8 +145,16 @@ class Node:
 
     def floats(self, slot: int) -> tuple[float, ...]:
         """The vector of float32 in a slot."""
+        return self.numbers(slot, "f")
+
+    def numbers(self, slot: int, form: str) -> tuple[Any, ...]:
+        """The vector of numbers in a slot, of a type as `struct` names it."""
         start, length = self._vector(slot)
-        return struct.unpack_from(f"<{length}f", self._table.Bytes, start)
+        return struct.unpack_from(f"<{length}{form}", self._table.Bytes, start)
+
+    def has(self, slot: int) -> bool:
+        """Whether a slot is filled."""
+        return bool(self._position(slot))
 
     def u8(self, slot: int) -> int:
         """The byte in a slot."""

@@ -24,9 +24,7 @@ def check_name(path: Path) -> None:
         UsageError: it is not that of a PNG.
     """
     if path.suffix.lower() != ".png":
-        raise UsageError(
-            "The picture of samples is a PNG.", received=path, accepted="FILE.png", remedy="give it such a name"
-        )
+        raise UsageError("A picture is a PNG.", received=path, accepted="FILE.png", remedy="give it such a name")
 
 
 def draw(inspection: Inspection) -> Pixels:

@@ -174,15 +174,20 @@ def test_options_of_an_own_model_go_together(options: list[str]) -> None:
 
 
 def test_bench_has_its_defaults(monkeypatch: pytest.MonkeyPatch, bundle_path: Path, bundle: Bundle) -> None:
-    positional, named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path)
-    assert positional == (bundle,)
-    assert (named["threads"], named["runs"], named["target"]) == ((1,), 200, None)
+    ((candidate,),), named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path)
+    assert (candidate.path, candidate.bundle, candidate.threads) == (bundle_path, bundle, 1)
+    assert (named["runs"], named["rate"]) == (200, None)
 
 
-def test_bench_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
-    options = ("--threads", "1,2,4", "--runs", "9", "--target", "litert")
-    _, named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path, *options)
-    assert (named["threads"], named["runs"], named["target"]) == ((1, 2, 4), 9, "litert")
+def test_bench_hands_over_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch, bundle_path: Path, foreign_path: Path
+) -> None:
+    options = ("--threads", "1,2", "--runs", "9", "--target", "litert,tensorflow", "--pace", 30)
+    (chosen,), named = called(monkeypatch, "edgecnn.bench.bench", "bench", bundle_path, foreign_path, *options)
+    assert [each.path for each in chosen] == [bundle_path] * 4 + [foreign_path] * 4
+    assert [each.target.package for each in chosen[:4]] == ["ai-edge-litert"] * 2 + ["tensorflow"] * 2
+    assert [each.threads for each in chosen] == [1, 2] * 4
+    assert (named["runs"], named["rate"]) == (9, 30.0)
 
 
 def test_evaluate_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
@@ -344,11 +349,26 @@ def test_bench_keeps_its_contract(bundle_path: Path) -> None:
     result = run("bench", bundle_path, "--threads", "1,2", "--runs", 3, "--json")
     assert result.exit_code == 0, result.stderr
     figures = document(result)
-    assert set(figures) == {"schema", "model", "runtime", "runs", "cold_start_ms", "rss_mb", "host"}
+    assert {"schema", "model", "runtime", "runs", "cold_start_ms", "rss_mb", "host"} <= set(figures)
     assert figures["model"] == str(bundle_path)
-    names = ["threads", "n", "min_ms", "mean_ms", "p50_ms", "p90_ms", "p99_ms"]
-    assert [list(each) for each in figures["runs"]] == [names, names]
+    names = {"threads", "n", "min_ms", "mean_ms", "p50_ms", "p90_ms", "p99_ms"}
+    assert all(names <= set(each) for each in figures["runs"])
     assert [(each["threads"], each["n"]) for each in figures["runs"]] == [(1, 3), (2, 3)]
+
+
+def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
+    options = ("--runs", 50, "--pace", 1000, "--plot", tmp_path / "times.png", "--json")
+    result = run("bench", bundle_path, foreign_path, *options)
+    assert result.exit_code == 0, result.stderr
+    ours, foreign = document(result)["runs"]
+    assert [ours["name"], foreign["name"]] == ["tiny.tflite, 1 thread", "foreign.tflite, 1 thread"]
+    assert (ours["ratio"], ours["ratio_interval"]) == (1.0, None)
+    assert foreign["ratio_interval"][0] <= foreign["ratio"] <= foreign["ratio_interval"][1]
+    assert (foreign["paced"]["rate"], foreign["paced"]["n"]) == (1000.0, 50)
+    picture = cv2.imread(str(tmp_path / "times.png"))
+    assert picture is not None
+    assert picture.shape[1] == 960
+    assert "times.png" in result.stderr
 
 
 def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures: Any) -> None:
@@ -501,6 +521,9 @@ def test_a_model_that_cannot_be_used(
         (["data", "nowhere"], 4, "data"),
         (["data", "photos"], 4, "data"),
         (["data", "photos", "--picture", "samples.jpg"], 2, "usage"),
+        (["bench", MODEL, "--plot", "times.jpg"], 2, "usage"),
+        (["bench", MODEL, "--pace", "0"], 2, "usage"),
+        (["bench", MODEL, "--target", "litert,"], 2, "usage"),
         (["data"], 2, "usage"),
         (["build", "photos"], 4, "data"),
         (["dance"], 2, "usage"),

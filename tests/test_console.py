@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgecnn import Bundle, console
-from edgecnn.bench import bench
 from edgecnn.errors import DeviceError, UsageError
+from edgecnn.latency import host_facts
 
 LONG = "a class with a very long name that no table was made for " * 3
 ODD = "[red]odd[/] [/bold] 猫 " + "x" * 90
@@ -109,11 +109,33 @@ def described(bundle: Bundle) -> dict[str, Any]:
     return {**bundle.describe(), "path": PATH, "labels": [LONG, ODD] * 30, "manifest": manifest, "unknown": [LONG]}
 
 
-def benched(bundle: Bundle) -> dict[str, Any]:
-    document = bench(bundle, threads=(1,), runs=1)
-    document["runs"] = [{"threads": 64, "n": 10**6, "min_ms": 12345.6789, "mean_ms": 123456.789, **STATS}]
-    document["host"] = {**document["host"], "board": "A Board With A Name " * 6}
-    return document
+def benched(*, paced: bool) -> dict[str, Any]:
+    """A bench of long names and large numbers."""
+    figures = {
+        **STATS, "n": 10**6, "min_ms": 12345.6789, "mean_ms": 123456.789, "ratio": 123.456, "late": 0,
+        "intervals": {name: [0.9 * value, 1.1 * value] for name, value in {**STATS, "min_ms": 12345.6789}.items()},
+        "ratio_interval": [100.0, 12345.6], "warm_up": {"discarded": 200, "settled": False}, "loads": 10,
+    }  # fmt: skip
+    cold = dict.fromkeys(("import_ms", "read_ms", "load_ms", "allocate_ms", "first_invoke_ms"), 12345.678)
+    row = {"threads": 64, **figures, "name": LONG, "model": PATH, "runtime": "ai-edge-litert 2.1.0", "cold_start": cold}
+    row |= {"memory_mb": 12345.6, "paced": {"rate": 29.97, **figures} if paced else None}
+    unsure = {**row, "name": ODD, "intervals": None, "ratio_interval": None, "memory_mb": None}
+    return {
+        "runtime": "ai-edge-litert 2.1.0",
+        "runs": [row, unsure] if paced else [row],
+        "cold_start_ms": 1.0,
+        "rss_mb": 123.4,
+        "host": {**host_facts(), "board": "A Board With A Name " * 6},
+        "conditions": {
+            "governor": "ondemand",
+            "mhz": {"before": 2400, "after": 1500, "highest": 2400},
+            "temperature_c": {"before": 54.1, "after": 85.0},
+            "throttled": {"before": None, "after": ["under-voltage"]},
+            "load": 1.5,
+            "others_cpu": 0.234,
+        },
+        "warnings": ["The chip is at 85 °C: it slows down when it is hot. Cool it. " * 2],
+    }
 
 
 def rendered(summary: RenderableType, width: int = 80) -> str:
@@ -124,7 +146,8 @@ def rendered(summary: RenderableType, width: int = 80) -> str:
 
 SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "build": lambda bundle: console.build_summary(report()),
-    "bench": lambda bundle: console.bench_summary(benched(bundle)),
+    "bench": lambda bundle: console.bench_summary(benched(paced=False)),
+    "bench of several": lambda bundle: console.bench_summary(benched(paced=True)),
     "demo": lambda bundle: console.demo_summary(demo()),
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
     "data": lambda bundle: console.data_summary(inspected()),
@@ -137,6 +160,17 @@ def test_a_summary_fits_80_columns_and_cuts_nothing_off(name: str, bundle: Bundl
     text = rendered(SUMMARIES[name](bundle))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
+
+
+def test_a_bench_says_how_well_it_knows_what_it_says() -> None:
+    shown = rendered(console.bench_summary(benched(paced=True)), width=400)
+    assert "11111-13580" in shown  # the interval of the median, below it
+    assert "123.5" in shown  # the ratio
+    assert "at 29.97 a second" in shown
+    assert "over 10 loads, 200 more to warm up" in shown
+    assert "governor ondemand, 2400 to 1500 MHz, 54 to 85 °C, others took 23.4% of the processor" in shown
+    assert "The chip is at 85 °C" in shown
+    assert ODD in shown
 
 
 def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:

@@ -3,7 +3,17 @@ import json
 import numpy as np
 import pytest
 
-from edgecnn.latency import LatencyStats, Stopwatch, available_cores, default_threads, host_facts, rss_mb
+from edgecnn.latency import (
+    LatencyStats,
+    Stopwatch,
+    available_cores,
+    default_threads,
+    forget_peak,
+    give_back,
+    host_facts,
+    peak_rss_mb,
+    rss_mb,
+)
 
 
 def test_the_statistics_of_known_samples() -> None:
@@ -62,3 +72,17 @@ def test_memory_is_a_number_of_megabytes() -> None:
     assert after is not None
     assert 50 < after - before < 200
     assert block.size
+
+
+def test_the_peak_stays_until_it_is_forgotten() -> None:
+    block = np.ones(64 << 20, np.uint8)
+    del block
+    give_back()
+    high, now = peak_rss_mb(), rss_mb()
+    assert high is not None
+    assert now is not None
+    assert high - now > 50
+    assert forget_peak()
+    again = peak_rss_mb()
+    assert again is not None
+    assert high - again > 50

@@ -15,7 +15,8 @@ from edgecnn.targets.tflite import TfliteTarget
 WORKSTATION = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "filelock", "platformdirs")
 DEVICE_SIDE = (
     "edgecnn", "edgecnn.cli", "edgecnn.bench", "edgecnn.bundle", "edgecnn.console", "edgecnn.device",
-    "edgecnn.device.terminal", "edgecnn.evaluation", "edgecnn.images", "edgecnn.inference", "edgecnn.shapes",
+    "edgecnn.device.terminal", "edgecnn.distribution",
+    "edgecnn.evaluation", "edgecnn.images", "edgecnn.inference", "edgecnn.shapes",
     "edgecnn.targets",
 )  # fmt: skip
 
@@ -27,7 +28,7 @@ def run_python(code: str) -> str:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         targets.choose("onnx")
-    assert caught.value.accepted == "litert, tflite-runtime, tensorflow"
+    assert caught.value.accepted == "litert, tflite-runtime, tensorflow, openvino"
 
 
 def test_a_target_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +46,7 @@ def test_without_a_name_the_first_that_is_installed_is_taken(monkeypatch: pytest
     monkeypatch.setitem(TARGETS, "tflite-runtime", nowhere)
     assert targets.choose() is TARGETS["tensorflow"]
     monkeypatch.setitem(TARGETS, "tensorflow", nowhere)
+    monkeypatch.setitem(TARGETS, "openvino", nowhere)
     with pytest.raises(UsageError, match="No interpreter"):
         targets.choose()
 

@@ -1,6 +1,7 @@
 """What runs a model: one line per target, in the order in which they are tried."""
 
 from edgecnn.errors import UsageError
+from edgecnn.targets.openvino import OpenvinoTarget
 from edgecnn.targets.session import Session, Target, TensorInfo
 from edgecnn.targets.tflite import TfliteTarget
 
@@ -10,6 +11,7 @@ TARGETS: dict[str, Target] = {
     "litert": TfliteTarget("ai-edge-litert", "ai_edge_litert.interpreter"),
     "tflite-runtime": TfliteTarget("tflite-runtime", "tflite_runtime.interpreter"),
     "tensorflow": TfliteTarget("tensorflow", "tensorflow.lite.python.interpreter"),
+    "openvino": OpenvinoTarget(),
 }
 
 
@@ -32,5 +34,5 @@ def choose(name: str | None = None) -> Target:
         received=name,
         accepted=", ".join(known for known, target in TARGETS.items() if target.installed()) or None,
         remedy="pip install edgecnn (it brings LiteRT; 64-bit systems only), or 'edgecnn[tflite-runtime]' "
-        "up to Python 3.11",
+        "up to Python 3.11, or 'edgecnn[openvino]'",
     )

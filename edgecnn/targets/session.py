@@ -25,9 +25,17 @@ class TensorInfo:
 
 
 class Session(Protocol):
-    """A model that is loaded, allocated and ready to run."""
+    """A model that is loaded, allocated and ready to run.
+
+    Attributes:
+        runtime: the package that runs it, and its version.
+        load_ms: how long it took to parse the model and to make what runs it.
+        allocate_ms: how long it took to plan and allocate its tensors.
+    """
 
     runtime: str
+    load_ms: float
+    allocate_ms: float
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
@@ -46,6 +54,9 @@ class Target(Protocol):
 
     def installed(self) -> bool:
         """Whether the runtime's package is here (looked up, not imported)."""
+
+    def ready(self) -> None:
+        """Import the runtime's package. `load` does that, too; this is for whoever times the two apart."""
 
     def load(self, model: bytes, *, threads: int, reference: bool = False) -> Session:
         """Load a flatbuffer. ``reference``: the plain kernels, bit-exact across machines, and slow."""

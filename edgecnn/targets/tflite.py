@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,10 @@ class TfliteTarget:
         """Whether the package is here."""
         return importlib.util.find_spec(self.module.partition(".")[0]) is not None
 
+    def ready(self) -> None:
+        """Import the package."""
+        self._module()
+
     def load(self, model: bytes, *, threads: int, reference: bool = False) -> "TfliteSession":
         """Verify the flatbuffer, build the interpreter and allocate its tensors.
 
@@ -31,29 +36,36 @@ class TfliteTarget:
             BundleError: the interpreter refuses the model.
             UsageError: the package is there and broken.
         """
-        try:
-            module = importlib.import_module(self.module)
-        except (ImportError, AttributeError, SystemError) as error:
-            raise UsageError(
-                f"{self.package} is installed, and cannot be imported.",
-                received=str(error),
-                accepted="for tflite-runtime: numpy below 2",
-                remedy="pip install 'edgecnn[tflite-runtime]' again, or choose another --target",
-            ) from error
+        module = self._module()
         resolver = module.OpResolverType.BUILTIN_REF if reference else module.OpResolverType.AUTO
         try:
             with silenced():  # it says on stderr which delegate it made, and an error's text is in the exception
+                start = time.perf_counter_ns()
                 interpreter = module.Interpreter(
                     model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
                 )
+                loaded = time.perf_counter_ns()
                 interpreter.allocate_tensors()
-                return TfliteSession(interpreter, f"{self._version()}{', reference kernels' if reference else ''}")
+                took = loaded - start, time.perf_counter_ns() - loaded
+                runtime = f"{self._version()}{', reference kernels' if reference else ''}"
+                return TfliteSession(interpreter, runtime, took_ns=took)
         except (ValueError, RuntimeError) as error:
             raise BundleError(
                 "The interpreter cannot load this model.",
                 received=str(error).strip().splitlines()[0] if str(error).strip() else None,
                 accepted="a whole .tflite file of operators that the interpreter knows",
                 remedy="copy or build the file again; a model with custom or Flex operators does not run here",
+            ) from error
+
+    def _module(self) -> Any:
+        try:
+            return importlib.import_module(self.module)
+        except (ImportError, AttributeError, SystemError) as error:
+            raise UsageError(
+                f"{self.package} is installed, and cannot be imported.",
+                received=str(error),
+                accepted="for tflite-runtime: numpy below 2",
+                remedy="pip install 'edgecnn[tflite-runtime]' again, or choose another --target",
             ) from error
 
     def _version(self) -> str:
@@ -68,8 +80,9 @@ class TfliteTarget:
 class TfliteSession:
     """A `Session` over one interpreter. Not for use by two threads at once."""
 
-    def __init__(self, interpreter: Any, runtime: str) -> None:
+    def __init__(self, interpreter: Any, runtime: str, *, took_ns: tuple[int, int]) -> None:
         self.runtime = runtime
+        self.load_ms, self.allocate_ms = (nanoseconds / 1e6 for nanoseconds in took_ns)
         self._interpreter = interpreter
         self._input_details = interpreter.get_input_details()
         self._output_details = interpreter.get_output_details()

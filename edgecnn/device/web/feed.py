@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgecnn.device.frames import Answer
-from edgecnn.device.health import Health
 from edgecnn.device.views import Run
 from edgecnn.device.web.encode import SNAPSHOT_QUALITY, jpeg, part
 from edgecnn.device.web.figures import Figures
 from edgecnn.device.web.newest import Newest
+from edgecnn.health import Health
 
 PICTURE_S = 1 / 40  # every frame of a camera with 30 a second, though their times tremble
 NUMBERS_S = 0.12

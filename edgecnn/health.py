@@ -26,7 +26,7 @@ class Health:
     def read(self) -> tuple[float | None, tuple[str, ...] | None]:
         """The temperature in degrees Celsius, and what slows a Pi down; each None where the computer does not say."""
         if time.monotonic() >= self._due:
-            self._last = _temperature(self._root), _throttled(self._root)
+            self._last = temperature(self._root), throttled(self._root)
             self._due = time.monotonic() + self._every_s
         return self._last
 
@@ -38,14 +38,16 @@ def described(bits: int) -> tuple[str, ...]:
     return now + tuple(f"{name} earlier" for name in before if name not in now)
 
 
-def _temperature(root: Path) -> float | None:
+def temperature(root: Path = Path("/sys")) -> float | None:
+    """Of the first thermal zone, which is a Pi's chip, in degrees Celsius; None where the computer does not say."""
     try:
         return int((root / "class/thermal/thermal_zone0/temp").read_text()) / 1000
     except (OSError, ValueError):
         return None
 
 
-def _throttled(root: Path) -> tuple[str, ...] | None:
+def throttled(root: Path = Path("/sys")) -> tuple[str, ...] | None:
+    """What slows a Pi down, now or earlier since its start, in words; None where the computer does not say."""
     try:
         for path in root.glob("devices/platform/soc*/*/get_throttled"):
             return described(int(path.read_text(), 16))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.device.health import Health, described
+from edgecnn.health import Health, described
 
 
 def system(root: Path, temperature: str = "54100\n", throttled: str | None = "0\n") -> Path:
