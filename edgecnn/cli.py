@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edgecnn import __version__
-from edgecnn.errors import EdgecnnError, GateError, MissingExtraError, UsageError, error_document
+from edgecnn.errors import DataError, EdgecnnError, GateError, MissingExtraError, UsageError, error_document
 
 
 class _Commands(click.Group):
@@ -238,15 +238,28 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
     if picture:
         samples.check_name(picture)
     with console.progress() as progress:
-        seen = inspection.inspect_folder(folder, progress)
+        seen = inspection.inspect_folder(folder, progress, _input_of_a_build(folder))
     if picture:
         samples.write(picture, samples.draw(seen))
         click.echo(f"The picture of samples is {picture}.", err=True)
     document = findings.document(seen)
     console.to_stdout(document, console.data_summary(document), as_json=as_json)
     if refusal := seen.refusal():
-        console.say_error(refusal)
+        what = "A build would refuse this folder, for what is said first."
+        remedy = "mend that, and run the command again"
+        console.say_error(DataError(what, received=folder, accepted=refusal.accepted, remedy=remedy))
         raise click.exceptions.Exit(refusal.exit_code)
+
+
+def _input_of_a_build(folder: Path) -> Any:
+    """What `build --data` brings photos to."""
+    from edgecnn import inspection
+
+    try:
+        from edgecnn.build import choice, recipes
+    except ModuleNotFoundError:  # the device side alone is installed
+        return inspection.INPUT
+    return recipes.find(choice.chosen(folder).recipe, data=folder, quick=False).input
 
 
 @main.command()

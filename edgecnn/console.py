@@ -20,6 +20,12 @@ from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
 _PLACES = 5  # of files that a finding is about; the JSON has all
+_METHODS = {  # `edgecnn.build.convert.Candidate`
+    "ptq": "post-training quantization (ptq)",
+    "ptq-refined": "post-training quantization with better ranges and biases (ptq-refined)",
+    "qat": "quantization-aware training (qat)",
+    "mixed": "int8 with some layers in float (mixed)",
+}
 _IN_BRACKETS = "95 % interval in brackets"
 
 
@@ -108,7 +114,7 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
         f"agreement with Keras {int8['agreement']:.4f}, sparsity {int8['sparsity']:.3f}, "
         f"{len(data['classes'])} classes\n{data['test']} test images"
         f"{'' if int8['accuracy'] is None else f'; {_IN_BRACKETS}'}\n"
-        f"{int8['method'].upper()} ships" + (f"; on validation: {tried}" if tried else "")
+        f"{_METHODS[int8['method']]} ships" + (f"; on validation: {tried}" if tried else "")
     )
     if int8["float_layers"]:
         facts += f"\nkept in float: {', '.join(int8['float_layers'])}"
@@ -133,6 +139,8 @@ def _confidence(figures: dict[str, Any]) -> str:
         if (each := figures[f"{name}_accepted"]) is not None
     }
     strangers = figures["out_of_set_accepted"]
+    if not figures["threshold"]:
+        return f"\ncalibration error {now}; no threshold: every answer is shown"
     return (
         f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}"
         f"\nunknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
@@ -292,14 +300,11 @@ def data_summary(document: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [table, Text(f"\nheight x width: {sizes}" if sizes else "")]
     for finding in document["findings"]:
         parts += [Text(), Text(finding["message"], style="bold"), _finding(finding)]
-    return Group(*parts, Text(f"\n{_verdict(document)}"))
-
-
-def _verdict(document: dict[str, Any]) -> str:
-    if not document["usable"]:
-        return "A build would refuse this folder, for what is said first above."
-    number = len(document["findings"])
-    return f"A build would take this folder{f'; {number} things to look at, above' if number > 1 else ''}."
+    if document["usable"]:
+        number = len(document["findings"])
+        look = f"; {number} {'things' if number > 1 else 'thing'} to look at, above" if number else ""
+        parts.append(Text(f"\nA build would take this folder{look}."))
+    return Group(*parts)
 
 
 def _finding(finding: dict[str, Any]) -> Table:

@@ -6,8 +6,8 @@ from typing import Any
 
 from edgecnn.formats import HANDLED
 from edgecnn.images import Split
-from edgecnn.inspection import INPUT, Inspection, Seen
-from edgecnn.splits import Fault, images_needed
+from edgecnn.inspection import Inspection, Seen
+from edgecnn.splits import GOOD_START, Fault, few_images, images_needed
 
 UNBALANCED = 3
 """How many times the smallest class the largest may be before it is said."""
@@ -51,14 +51,16 @@ def document(inspection: Inspection) -> dict[str, Any]:
     """All that was seen, as JSON.
 
     Returns:
-        ``schema``, ``root``, ``usable``, ``images``, ``classes`` (by label: ``images``, and how many are in each
-        split or left out), ``sizes`` and ``findings``; where a build would refuse the folder ``error``, too.
+        ``schema``, ``root``, ``usable``, ``input`` (what a build brings images to), ``images``, ``classes`` (by label:
+        ``images``, and how many are in each split or left out), ``sizes`` and ``findings``; where a build would refuse
+        the folder ``error``, too.
     """
     refusal = inspection.refusal()
     return {
         "schema": 1,
         "root": str(inspection.root),
         "usable": refusal is None,
+        "input": {"height": inspection.input.height, "width": inspection.input.width},
         "images": len(inspection.images),
         "classes": inspection.counts(),
         "sizes": inspection.sizes(),
@@ -102,8 +104,8 @@ def _unreadable(inspection: Inspection) -> Iterable[Finding]:
         yield Finding(
             kind="unreadable",
             message=f"{_counted(len(inspection.unreadable), 'file', 'files')} cannot be read as an image",
-            build="leaves them out, and lists them",
-            advice="save them again as JPEG or PNG, or delete them",
+            build="leaves out what it cannot read, and lists it",
+            advice="save it again as JPEG or PNG, or delete it",
             places=tuple(Place(paths=(inspection.name(path),), notes=(why,)) for path, why in inspection.unreadable),
         )
 
@@ -128,7 +130,7 @@ _COPIES: _Said = {
     "classes": (
         "image is in several classes, byte for byte",
         "images are in several classes, byte for byte",
-        "leaves them out of all: a label that contradicts itself teaches nothing",
+        "leaves out every copy: a label that contradicts itself teaches nothing",
         "keep the right one",
     ),
     "splits": (
@@ -190,17 +192,14 @@ def _groups(
 
 
 def _few(inspection: Inspection) -> Iterable[Finding]:
-    needed = images_needed(inspection.rule)
-    counts = {label: each["images"] for label, each in inspection.counts().items()}
-    few = sorted((label for label in counts if 0 < counts[label] < needed), key=lambda label: counts[label])
-    if few:
-        named = [f"{label} has {counts[label]}" for label in few[:_NAMED]]
+    sizes = {label: each["images"] for label, each in inspection.counts().items()}
+    if message := few_images(sizes, inspection.rule):
         yield Finding(
             kind="few-images",
-            message=f"few images: {', '.join(named)}"
-            + (f" and {len(few) - _NAMED} more classes under {needed}" if len(few) > _NAMED else ""),
+            message=message,
             build="takes a class that has one at least in training, in validation and in test",
-            advice=f"{needed} a class are enough for one in each split in 99 of 100 cases; about 100 for a good start",
+            advice=f"{images_needed(inspection.rule)} a class are enough for one in each split in 99 of 100 cases; "
+            f"about {GOOD_START} for a good start",
         )
 
 
@@ -245,12 +244,12 @@ def _advice(inspection: Inspection, odd: list[Seen], what: str) -> str:
 
 
 def _tiny(inspection: Inspection) -> Iterable[Finding]:
-    tiny = [image for image in inspection.images if image.size[0] < INPUT.height or image.size[1] < INPUT.width]
-    if tiny:
+    height, width = inspection.input.height, inspection.input.width
+    if tiny := [image for image in inspection.images if image.size[0] < height or image.size[1] < width]:
         yield Finding(
             kind="tiny",
-            message=f"{_images(inspection, tiny)}: smaller than the network's input, {INPUT.height}x{INPUT.width}",
-            build="enlarges them, which adds no detail",
+            message=f"{_images(inspection, tiny)}: smaller than the network's input, {height}x{width}",
+            build="enlarges what is smaller, which adds no detail",
             advice="larger photos; or where all are small, a smaller input in a copy of the recipe",
             places=_each(inspection, tiny),
         )
@@ -261,7 +260,7 @@ def _outside(inspection: Inspection) -> Iterable[Finding]:
         yield Finding(
             kind="outside",
             message=f"{_counted(len(inspection.outside), 'file lies', 'files lie')} beside the class folders",
-            build="does not look at them",
+            build="looks into the class folders alone",
             advice="move what is a photo into the folder of its class",
             places=tuple(Place(paths=(inspection.name(path),)) for path in inspection.outside),
         )

@@ -6,7 +6,7 @@ image never straddle two splits, and adding an image moves no other.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -106,6 +106,18 @@ def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
         for path in paths
     )
     return labels, files
+
+
+def beside_classes(root: Path, files: Sequence[ImageFile]) -> tuple[Path, ...]:
+    """Visible files beside the class folders, which no build looks at.
+
+    Args:
+        root: the folder.
+        files: those in its class folders; see `class_folders`.
+    """
+    parents = {root, *(root.joinpath(*file.path.relative_to(root).parts[:1]) for file in files if file.given)}
+    beside = [path for parent in parents for path in parent.iterdir() if path.is_file()]
+    return tuple(sorted(path for path in beside if not path.name.startswith(".")))
 
 
 def _given_splits(root: Path) -> dict[str, Split]:

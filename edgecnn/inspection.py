@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from edgecnn.duplicates import THUMB, fingerprint, near_duplicates
 from edgecnn.errors import DataError
 from edgecnn.formats import oddities
-from edgecnn.images import SPLITS, ImageFile, Split, SplitRule, UnreadableImage, class_folders, read_image
+from edgecnn.images import (
+    SPLITS,
+    ImageFile,
+    Split,
+    SplitRule,
+    UnreadableImage,
+    beside_classes,
+    class_folders,
+    read_image,
+)
 from edgecnn.latency import available_cores
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
@@ -52,6 +61,7 @@ class Inspection:
 
     Attributes:
         root: the folder.
+        input: what a build brings images to.
         labels: the names of the classes, sorted.
         rule: the shares of the splits, without those that the folder gives.
         images: what can be read, sorted by path.
@@ -62,6 +72,7 @@ class Inspection:
     """
 
     root: Path
+    input: InputSpec = INPUT
     labels: tuple[str, ...]
     rule: SplitRule
     images: tuple[Seen, ...]
@@ -120,12 +131,13 @@ class Inspection:
         return str(path.relative_to(self.root))
 
 
-def inspect_folder(root: Path, progress: Progress) -> Inspection:
+def inspect_folder(root: Path, progress: Progress, spec: InputSpec = INPUT) -> Inspection:
     """Read every image of a folder of class folders.
 
     Args:
         root: the folder.
         progress: told how far it is.
+        spec: what a build brings images to.
 
     Raises:
         DataError: there is no such folder, or no class folder in it.
@@ -137,11 +149,12 @@ def inspect_folder(root: Path, progress: Progress) -> Inspection:
     progress.update(0, 0, "comparing images")
     return Inspection(
         root=root,
+        input=spec,
         labels=labels,
         rule=rule,
         images=images,
         unreadable=tuple(unreadable),
-        outside=_outside(root, files),
+        outside=beside_classes(root, files),
         copies=tuple(group for group in _groups([image.digest for image in images]) if len(group) > 1),
         alike=_alike(images, hashes, thumbs),
     )
@@ -210,10 +223,3 @@ def _placed(images: Sequence[Seen], rule: SplitRule) -> tuple[Seen, ...]:
             if images[index].file.given == last:
                 splits[index] = rule.split_of(images[index].digest, last)
     return tuple(replace(image, split=split) for image, split in zip(images, splits, strict=True))
-
-
-def _outside(root: Path, files: Sequence[ImageFile]) -> tuple[Path, ...]:
-    """Visible files beside the class folders, which no build looks at."""
-    parents = {root, *(root.joinpath(*file.path.relative_to(root).parts[:1]) for file in files if file.given)}
-    beside = [path for parent in parents for path in parent.iterdir() if path.is_file()]
-    return tuple(sorted(path for path in beside if not path.name.startswith(".")))

@@ -9,8 +9,8 @@ import numpy as np
 from edgecnn.errors import UsageError
 from edgecnn.files import write_atomically
 from edgecnn.images import UnreadableImage, read_image
-from edgecnn.inspection import INPUT, Inspection
-from edgecnn.preprocess import Pixels
+from edgecnn.inspection import Inspection
+from edgecnn.preprocess import InputSpec, Pixels
 
 _ACROSS, _GAP, _TEXT_HEIGHT = 8, 6, 26
 _WHITE, _BLACK = 255, (0, 0, 0)
@@ -31,7 +31,7 @@ def draw(inspection: Inspection) -> Pixels:
     """A title and a row of images for each of the first 100 classes; the images are some, spread by their digests.
 
     Returns:
-        RGB, (height, width, 3), uint8; the width is always the same.
+        RGB, (height, width, 3), uint8; the images are of the network's size, and the width is that of eight of them.
     """
     rows = [row for label in range(min(len(inspection.labels), _ROWS)) for row in _class_rows(inspection, label)]
     return np.pad(np.vstack(rows), ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=_WHITE)
@@ -49,20 +49,21 @@ def write(path: Path, picture: Pixels) -> None:
 def _class_rows(inspection: Inspection, label: int) -> Iterator[Pixels]:
     """The title of a class and its samples."""
     members = sorted((image for image in inspection.images if image.file.label == label), key=lambda each: each.digest)
-    width = _ACROSS * (INPUT.width + _GAP) - _GAP
+    spec = inspection.input
+    width = _ACROSS * (spec.width + _GAP) - _GAP
     yield _title(f"{inspection.labels[label]}  ({len(members):,})", width)
-    row = np.full((INPUT.height + 2 * _GAP, width, 3), _WHITE, np.uint8)
+    row = np.full((spec.height + 2 * _GAP, width, 3), _WHITE, np.uint8)
     for place, image in enumerate(members[:_ACROSS]):
-        left = place * (INPUT.width + _GAP)
-        row[: INPUT.height, left : left + INPUT.width] = _sample(image.file.path)
+        left = place * (spec.width + _GAP)
+        row[: spec.height, left : left + spec.width] = _sample(image.file.path, spec)
     yield row
 
 
-def _sample(path: Path) -> Pixels:
+def _sample(path: Path, spec: InputSpec) -> Pixels:
     try:
-        return INPUT.apply(read_image(path)[0])
+        return spec.apply(read_image(path)[0])
     except UnreadableImage:  # it was read a moment ago, and is gone now
-        return np.full(INPUT.shape, _WHITE, np.uint8)
+        return np.full(spec.shape, _WHITE, np.uint8)
 
 
 def _title(text: str, width: int) -> Pixels:

@@ -8,7 +8,10 @@ from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule, is_label
 
 _NEEDED: tuple[Split, ...] = ("train", "validation", "test")
+GOOD_START = 100
+"""Images of a class that a training begins well with."""
 _SHOWN = 20
+_NAMED = 8  # classes in one sentence
 _REMEDIES = {
     "label": "rename it: one line of UTF-8",
     "case": "rename one, or put all their images into one",
@@ -40,6 +43,20 @@ def images_needed(rule: SplitRule) -> int:
     """How many images of a class are in 99 of 100 cases enough for one in every split."""
     shares = [share for share in (rule.validation, rule.test) if share] or [rule.calibration]
     return ceil(log(0.01) / log(1 - min(shares)))
+
+
+def few_images(sizes: Mapping[str, int], rule: SplitRule) -> str | None:
+    """Which classes have so few images that a split may be without one, in a sentence; None where none has.
+
+    Args:
+        sizes: images of each class, by its name.
+        rule: the shares of the splits.
+    """
+    needed = images_needed(rule)
+    few = sorted((label for label, size in sizes.items() if 0 < size < needed), key=lambda label: sizes[label])
+    named = [f"{label} has {sizes[label]}" for label in few[:_NAMED]]
+    more = f" and {len(few) - _NAMED} more classes under {needed}" if len(few) > _NAMED else ""
+    return f"few images: {', '.join(named)}{more}" if few else None
 
 
 def name_faults(names: Sequence[str]) -> list[Fault]:

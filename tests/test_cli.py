@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -406,11 +407,12 @@ def test_a_service_of_a_wrong_option_is_not_written(bundle_path: Path, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_data_keeps_its_contract(drawn: Path, tmp_path: Path) -> None:
+def test_data_keeps_its_contract(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.build.choice.installed", lambda _: False)
     result = run("data", drawn, "--json", "--picture", tmp_path / "samples.png")
     assert result.exit_code == 0, result.stderr
     seen = document(result)
-    assert list(seen) == ["schema", "root", "usable", "images", "classes", "sizes", "findings"]
+    assert list(seen) == ["schema", "root", "usable", "input", "images", "classes", "sizes", "findings"]
     assert (seen["root"], seen["usable"], seen["images"]) == (str(drawn), True, 60)
     assert list(seen["classes"]["star"]) == ["images", "train", "validation", "calibration", "test", "left_out"]
     assert [finding["kind"] for finding in seen["findings"]] == ["unreadable", "few-images"]
@@ -429,11 +431,25 @@ def test_data_that_a_build_would_refuse_is_shown_and_refused(drawn: Path, tmp_pa
     assert result.exit_code == 4
     seen = document(result)
     assert (seen["usable"], seen["images"], seen["error"]["code"]) == (False, 31, "data")
-    assert seen["error"]["message"] in result.stderr
+    assert seen["error"]["message"].startswith("The data cannot be used")
     result = run("data", tmp_path / "photos")
     assert result.exit_code == 4
-    assert "A build would refuse this folder, for" in result.stdout
-    assert "Error: The data cannot be used" in result.stderr
+    assert "the class heart has no" in result.stdout
+    assert "Error: A build would refuse this folder" in result.stderr
+    assert "heart" not in result.stderr  # said once
+
+
+def test_data_measures_photos_by_the_recipe_that_a_build_would_take(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecnn.build.choice.installed", lambda _: True)
+    for path in (root := Path(shutil.copytree(drawn, tmp_path / "photos"))).rglob("*.png"):
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (100, 110)))
+    seen = document(run("data", root, "--json"))
+    assert seen["input"] == {"height": 128, "width": 128}
+    assert "128x128" in next(each["message"] for each in seen["findings"] if each["kind"] == "tiny")
+    monkeypatch.setattr("edgecnn.build.choice.installed", lambda _: False)
+    assert document(run("data", root, "--json"))["input"] == {"height": 96, "width": 96}
 
 
 def test_data_needs_neither_tensorflow_nor_the_build(drawn: Path) -> None:

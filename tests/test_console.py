@@ -186,7 +186,7 @@ def test_the_figures_of_a_build_are_there() -> None:
         "1,234,567,890",
         "26,456,780",
         "0.9900",
-        "MIXED",
+        "int8 with some layers in float (mixed) ships",
         "123456 test images",
         "temperature 10.000 (10 would make equal scores",
         "0.0123",
@@ -199,6 +199,14 @@ def test_the_figures_of_a_build_are_there() -> None:
     assert "None" not in text
 
 
+def test_a_build_without_a_threshold_says_so() -> None:
+    figures = report()
+    figures["confidence"] |= {"threshold": 0.0, "right_accepted": None}
+    text = rendered(console.build_summary(figures))
+    assert "no threshold: every answer is shown" in text
+    assert "unknown below" not in text
+
+
 def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
     text = rendered(console.evaluation_summary(evaluation()))
     assert text.count("0.7500 (0.749-0.751)") == 2
@@ -208,8 +216,9 @@ def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
 def test_what_a_folder_holds_is_summed_up_and_what_is_wrong_has_a_remedy() -> None:
     text = rendered(console.data_summary(inspected()), width=2000)
     assert text.count(LONG.strip()) == 11
-    for part in ("246,912", "12000x16000", f"{ODD} (left out)", "and 13 more\n", "and 2 more: --json", "would refuse"):
+    for part in ("246,912", "12000x16000", f"{ODD} (left out)", "and 13 more\n", "and 2 more: --json"):
         assert part in text.replace("  ", ""), part
+    assert "would take" not in text
     good = rendered(console.data_summary({**inspected(), "usable": True, "findings": [], "sizes": {}}))
     assert "A build would take this folder." in good
 

@@ -17,7 +17,7 @@ from edgecnn.errors import DataError
 from edgecnn.images import SPLITS, Split, SplitRule, read_image, split_digest
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
-from edgecnn.splits import check_splits, check_unlabelled
+from edgecnn.splits import GOOD_START, check_splits, check_unlabelled, few_images
 
 _SHOWN = 20  # of the images that are left out; the report has all
 
@@ -63,6 +63,7 @@ class Dataset:
         digest: hash of everything that `load` depends on.
         rule: the shares of the splits.
         labelled: whether it is known which image is of which class: else there is nothing to train on.
+        remarks: what the owner of the images should know before they are trained on.
     """
 
     labels: tuple[str, ...]
@@ -70,6 +71,7 @@ class Dataset:
     rule: SplitRule
     _load: Callable[[Progress, Cache], Loaded]
     labelled: bool = True
+    remarks: tuple[str, ...] = ()
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
     def load(self, progress: Progress, cache: Cache | None = None) -> Loaded:
@@ -85,7 +87,8 @@ class Dataset:
         """
         if not self._loaded:
             loaded = self._load(progress, cache or Cache())
-            self._check(loaded)
+            for remark in (*self.remarks, *self._checked(loaded)):
+                progress.say(remark)
             self._loaded.append(loaded)
         return self._loaded[0]
 
@@ -93,12 +96,16 @@ class Dataset:
         """The images of one split, once loaded."""
         return self._loaded[0].splits[split]
 
-    def _check(self, loaded: Loaded) -> None:
+    def _checked(self, loaded: Loaded) -> list[str]:
+        """What is to be said of images that a build takes."""
         if not self.labelled:
-            sizes = {split: len(images) for split, images in loaded.splits.items()}
-            return check_unlabelled(sizes)
+            check_unlabelled({split: len(images) for split, images in loaded.splits.items()})
+            return []
         counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
-        return check_splits(self.labels, counts, self.rule)
+        check_splits(self.labels, counts, self.rule)
+        total = sum(counts.values(), Counter[int]())
+        few = few_images({label: total[index] for index, label in enumerate(self.labels)}, self.rule)
+        return [f"{few}; about {GOOD_START} a class are a good start"] if few else []
 
 
 class Source(Protocol):
@@ -140,6 +147,7 @@ def of_items(
     content: object,
     rule: SplitRule,
     spec: InputSpec,
+    remarks: tuple[str, ...] = (),
 ) -> Dataset:
     """The data set of images that a source found, whatever the source.
 
@@ -153,6 +161,7 @@ def of_items(
         content: JSON of all that decides what is loaded, beside the rule.
         rule: the shares of the splits, before those that are given.
         spec: the network's input.
+        remarks: see `Dataset`.
     """
     rule = rule.beside({item.given for item in items})
     contradicted = _contradicted(items)
@@ -176,7 +185,7 @@ def of_items(
         splits = by_split([items[index] for index in kept], pixels.of(places[kept]), rule)
         return Loaded(splits=splits, left_out=tuple(left_out))
 
-    return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load)
+    return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load, remarks=remarks)
 
 
 def split_facts(splits: Mapping[Split, Images], rule: SplitRule) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where the images of a build come from: class folders, rendered shapes, and what a user's path leads to."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +26,11 @@ from edgecnn.build.photographs import Photographs
 from edgecnn.build.pixels import decoded
 from edgecnn.build.published import LABELS, Published
 from edgecnn.build.tfrecord import TFRecord
-from edgecnn.images import SplitRule, class_folders
+from edgecnn.images import SplitRule, beside_classes, class_folders
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
+
+_SHOWN = 3  # of the files beside the classes; `edgecnn data` has all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,9 @@ class Folder:
         def read(index: int) -> Pixels:
             return read_item(items[index])
 
-        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec)
+        beside = beside_classes(Path(self.path), files)
+        remarks = (f"{_listed(beside)} beside the class folders, where no build looks",) if beside else ()
+        return of_items(labels, items, read, content=content, rule=self.rule, spec=spec, remarks=remarks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +120,13 @@ class Shapes:
             return Loaded(splits=by_split(items, pixels, self.rule))
 
         return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    shown = ", ".join(path.name for path in paths[:_SHOWN])
+    return shown + (
+        f" and {len(paths) - _SHOWN:,} more files are" if len(paths) > _SHOWN else " is" if len(paths) == 1 else " are"
+    )
 
 
 def at(path: Path, instead_of: Source) -> Source:

@@ -128,7 +128,7 @@ def test_what_is_no_image_is_left_out_and_listed(photos: Path, progress: Any) ->
     assert list(left_out) == ["cut.png", "notes.txt", "empty.png", "unreadable.png"]
     assert all(left_out.values())
     assert sum(len(data[split]) for split in SPLITS) == 60
-    (said,) = progress.lines
+    said = progress.lines[0]
     assert "4 of 64 files are left out" in said
     assert all(name in said for name in left_out)
 
@@ -294,7 +294,7 @@ def test_every_bad_file_is_said_at_once_and_the_rest_is_used(photos: Path, progr
     shutil.copy(photos / "cat" / "07.png", photos / "dog" / "again.png")
     data = opened(photos)
     data.load(progress)
-    (said,) = progress.lines
+    said = progress.lines[0]
     assert "5 of 64 files are left out" in said
     assert all(f"{name} (" in said for name in ("text.jpg", "empty.jpg", "film.gif", "again.png", "07.png"))
     assert sum(len(data[split]) for split in SPLITS) == 59
@@ -353,3 +353,13 @@ def test_a_second_build_decodes_nothing(photos: Path, progress: Any) -> None:
     second = loaded(photos, progress)
     assert progress.updates == []
     assert all(same(first[split], second[split]) for split in SPLITS)
+
+
+def test_what_a_build_does_not_look_at_and_classes_of_few_images_are_said(photos: Path, progress: Any) -> None:
+    loaded(photos, progress)
+    assert progress.lines == []
+    (photos / "unsure.jpg").write_bytes(b"")
+    Folder(path=str(photos)).open(SPEC).load(progress)  # of each class 30, and the usual shares are smaller
+    beside, few = progress.lines
+    assert beside == "unsure.jpg is beside the class folders, where no build looks"
+    assert few == "few images: cat has 30, dog has 30; about 100 a class are a good start"
