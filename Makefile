@@ -9,10 +9,11 @@ LOCK := uv --no-config pip compile --upgrade --quiet --universal --python-versio
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 SHAPES := artifacts/shapes/shapes.tflite
 
-.PHONY: help quickstart test proof lock
+.PHONY: help quickstart test docs proof lock
 help:
 	@echo "make quickstart  build the default recipe, bench it, run a demo without a screen"
-	@echo "make test        what CI runs: ruff, mypy, import-linter, pytest"
+	@echo "make test        what CI runs: ruff, mypy, import-linter, interrogate, pytest"
+	@echo "make docs        the documentation, into dist/site"
 	@echo "make proof       the slow proofs, minutes each"
 	@echo "make lock        renew the lock files; needs uv"
 
@@ -30,7 +31,12 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet edgecnn
 	$(BIN)/pytest
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict --site-dir dist/site
+	@echo "The documentation: dist/site/index.html; $(BIN)/mkdocs serve shows it while you write"
 
 proof: $(READY)
 	$(BIN)/pytest -m slow

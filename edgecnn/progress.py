@@ -11,3 +11,13 @@ class Progress(Protocol):
 
     def say(self, message: str) -> None:
         """A line that stays."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """See `Progress`."""
+
+    def say(self, message: str) -> None:
+        """See `Progress`."""

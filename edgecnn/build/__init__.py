@@ -1,4 +1,4 @@
-"""The workstation's half: from images to a proved bundle. What a recipe needs is here.
+"""The workstation's half: from images to a proved bundle. What a recipe needs is here, and `build`.
 
 Importing this loads no TensorFlow: a stage does that when it runs.
 """
@@ -42,6 +42,7 @@ from edgecnn.build.imagenet import ImageNet
 from edgecnn.build.npz import Npz
 from edgecnn.build.out_of_set import OutOfSet
 from edgecnn.build.photographs import Photographs
+from edgecnn.build.pipeline import run as build
 from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Published
@@ -106,4 +107,5 @@ __all__ = [
     "Teach",
     "Train",
     "Verify",
+    "build",
 ]

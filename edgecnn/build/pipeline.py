@@ -21,18 +21,23 @@ from edgecnn.build.versions import versions
 from edgecnn.errors import MissingExtraError
 from edgecnn.files import write_atomically, writing_to
 from edgecnn.latency import available_cores, host_facts
-from edgecnn.progress import Progress
+from edgecnn.progress import Progress, Silent
 
 
 def run(
-    recipe: Recipe, *, out: Path, progress: Progress, cache: Cache | None = None, tensorboard: Path | None = None
+    recipe: Recipe,
+    *,
+    out: Path,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+    tensorboard: Path | None = None,
 ) -> dict[str, Any]:
     """Build a recipe; a stage that is finished is not run again, and one that was killed goes on.
 
     Args:
         recipe: what to build.
         out: the folder that gets ``NAME.tflite``, ``report.json``, and where something is trained, ``samples.png``.
-        progress: where to say how far it is.
+        progress: where to say how far it is; None says nothing.
         cache: where finished stages are; None takes the user's.
         tensorboard: where the curves of what is trained now go, one folder a stage.
 
@@ -45,7 +50,7 @@ def run(
     """
     recipe.check()
     check_installed()
-    cache = cache or Cache()
+    cache, progress = cache or Cache(), progress or Silent()
     if tensorboard:
         with writing_to(tensorboard):
             tensorboard.mkdir(parents=True, exist_ok=True)

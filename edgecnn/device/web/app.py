@@ -51,18 +51,22 @@ def page(feed: Feed) -> Starlette:
     """The page over a feed; nothing in it is reachable but these routes."""
 
     async def live(request: Request) -> Response:
+        """The picture, again whenever there is a newer one."""
         return Watching(feed, feed.pictures, "multipart/x-mixed-replace; boundary=frame", b"--frame\r\n")
 
     async def numbers(request: Request) -> Response:
+        """What `figures.numbers` says, as server-sent events."""
         return Watching(feed, feed.numbers, "text/event-stream", b"retry: 1000\n\n")
 
     async def about(request: Request) -> Response:
+        """What does not change while it runs."""
         run = feed.run
         known = ("camera", "runtime", "threads", "labels", "class_maps")
         document = run and {name: getattr(run, name) for name in known} | {"collects": run.collection is not None}
         return Response(json.dumps(document), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
+        """The frame as the camera gave it."""
         taken = await asyncio.to_thread(feed.snapshot)
         if taken is None:
             return PlainTextResponse("There is no frame yet.\n", 503)
@@ -71,6 +75,7 @@ def page(feed: Feed) -> Starlette:
         return Response(picture, media_type="image/jpeg", headers=headers)
 
     async def controls(request: Request) -> Response:
+        """Pause, threshold and heat map, of all viewers."""
         body = await _body(request)
         if body is None:
             return PlainTextResponse("That is too long, or came too slowly.\n", 413, {"connection": "close"})
@@ -81,6 +86,7 @@ def page(feed: Feed) -> Starlette:
         return Response(status_code=204)
 
     async def photos(request: Request) -> Response:
+        """The frame becomes a photo of a class."""
         label = _label(await _body(request))
         if label is None:
             return PlainTextResponse('{"label": a name of a class} is accepted.\n', 400)
