@@ -298,7 +298,8 @@ def plot(document: dict[str, Any], path: Path) -> None:
             below.plot(range(1, len(ages) + 1), ages, label=name)
     if rss := document.get("soak", {}).get("rss_mb"):
         above.plot(range(1, len(rss) + 1), rss)
-    above.set(ylabel="resident memory, MB", ylim=(0, None), title="edgecnn demo with its page and a viewer")
+        above.set_ylim(0, 1.2 * max(rss))
+    above.set(ylabel="resident memory, MB", title="edgecnn demo with its page and a viewer")
     below.set(ylabel="age when shown, p90, ms", xlabel="minute", ylim=(0, None))
     below.legend()
     figure.tight_layout()
