@@ -51,6 +51,14 @@ def test_without_a_name_the_first_that_is_installed_is_taken(monkeypatch: pytest
         targets.choose()
 
 
+def test_a_32_bit_system_is_told_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.maxsize", 2**31 - 1)
+    monkeypatch.setitem(TARGETS, "litert", TfliteTarget("litert", "no_such_module.interpreter"))
+    with pytest.raises(UsageError, match="32-bit system") as caught:
+        targets.choose("litert")
+    assert "64-bit Raspberry Pi OS" in caught.value.remedy
+
+
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if target.installed()])
 def test_every_installed_target_runs_the_model_alike(name: str, bundle: Bundle) -> None:
     session = targets.choose(name).load(bundle.model, threads=1)
