@@ -106,6 +106,7 @@ def converted(function: Any, *signature: Any) -> bytes:
     return _convert(tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()))
 
 
+@pytest.mark.tensorflow
 def test_a_model_of_indices_is_benched_with_indices_that_exist(tmp_path: Path) -> None:
     from edgecnn.build.keras import tf
 
@@ -115,6 +116,7 @@ def test_a_model_of_indices_is_benched_with_indices_that_exist(tmp_path: Path) -
     assert measured(tmp_path / "words.tflite", runs=2)["runs"][0]["n"] == 2
 
 
+@pytest.mark.tensorflow
 def test_a_model_of_several_inputs_is_benched(tmp_path: Path) -> None:
     from edgecnn.build.keras import tf
 

@@ -108,6 +108,7 @@ def test_buffers_are_aligned_to_16_bytes(bundle: Bundle) -> None:
     assert [place % 16 for place in places] == [0] * len(places)
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_bundle_that_was_cut_short_is_damaged_at_every_length(bundle_path: Path, tmp_path: Path) -> None:
     data = bundle_path.read_bytes()
     boundary = len(Bundle.read(bundle_path).model)
@@ -120,6 +121,7 @@ def test_the_flatbuffer_alone_is_damaged_for_its_metadata_names_a_file(bundle: B
     assert "labels.txt" in refusal(tmp_path / "bare.tflite", bundle.model).message
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_flipped_byte_is_found_wherever_it_is(bundle_path: Path, tmp_path: Path) -> None:
     data = bundle_path.read_bytes()
     random = np.random.default_rng(0)
@@ -131,6 +133,7 @@ def test_a_flipped_byte_is_found_wherever_it_is(bundle_path: Path, tmp_path: Pat
         refusal(tmp_path / "flipped.tflite", bytes(flipped))
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 @pytest.mark.parametrize("field", range(46))
 def test_no_field_of_the_zips_directory_can_be_changed(bundle_path: Path, tmp_path: Path, field: int) -> None:
     data = bundle_path.read_bytes()
@@ -201,6 +204,7 @@ def test_a_whole_foreign_file_is_welcome_and_what_is_unknown_is_said(foreign_pat
     assert any("range of its pixels" in what for what in bundle.unknown)
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_foreign_file_that_was_cut_short_is_refused(foreign_path: Path, tmp_path: Path) -> None:
     data = foreign_path.read_bytes()
     for length in [*range(0, len(data), 701), len(data) - 1]:

@@ -39,6 +39,7 @@ def test_a_target_that_is_not_installed_says_what_to_install(monkeypatch: pytest
     assert "edgecnn[tflite-runtime]" in caught.value.remedy
 
 
+@pytest.mark.tensorflow
 def test_without_a_name_the_first_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = TfliteTarget("nowhere", "no_such_module.interpreter")
     assert targets.choose() is TARGETS["litert"]

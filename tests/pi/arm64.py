@@ -3,9 +3,11 @@
 Nothing emulated runs while it is made. It is kept in the user's cache folder, 300 MB a kind; deleting it loses time.
 """
 
+import compileall
 import hashlib
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,7 @@ class Pi:
         with FileLock(STORE / "lock"):
             debian = _once(STORE / SUITES[self.python], lambda folder: _unpack_debian(SUITES[self.python], folder))
             site = _once(STORE / f"{self.python}-{self.runtime}-{digest}", lambda folder: self._install(pins, folder))
+            self._compile(debian / f"usr/lib/python{self.python}", site)
         BOARDS[self.core].write(root)
         for name in ("usr", "lib"):  # in Debian's newer releases the second is in the first
             (root / name).symlink_to(debian / name if (debian / name).exists() else debian / "usr" / name)
@@ -52,6 +55,12 @@ class Pi:
         listed = folder.with_suffix(".txt")
         listed.write_text(pins)
         wheels.install(listed, self.python, folder)
+
+    def _compile(self, *folders: Path) -> None:
+        """Make byte code where this Python makes the same; else the emulated one does, as it goes."""
+        if sys.version_info[:2] == tuple(map(int, self.python.split("."))):
+            for folder in folders:
+                compileall.compile_dir(folder, quiet=2)
 
     def _launcher(self, root: Path, site: Path) -> str:
         """A script, for a program under qemu that starts `sys.executable` must find what the host can execute."""
@@ -84,7 +93,7 @@ def _unpack_debian(suite: str, folder: Path) -> None:
 
 def _mirror() -> str:
     """The mirror of Debian that this machine's own apt takes its packages from."""
-    chosen = ["Created-By: Packages", "Origin: Debian", "Component: main"]
+    chosen = ["Created-By: Packages", "Label: Debian", "Component: main"]
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", *chosen]
     found = run(command).split()
     if not found:

@@ -21,7 +21,10 @@ from edgecnn.targets.session import Array
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
-NOT_THERE = ("slow", "matrix", "qemu", "tensorflow", "chromium", "gst_rtsp_server", "mosquitto", "systemd")
+NOT_THERE = (
+    *("tensorflow", "native", "slow", "qemu", "matrix"),
+    *("chromium", "gst_rtsp_server", "mosquitto", "systemd"),  # programs of the host
+)
 IN_CI = Pi(core="cortex-a72", python="3.11")
 ALL = [
     Pi(core=core, python=python, runtime=runtime)
