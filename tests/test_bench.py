@@ -43,6 +43,7 @@ def test_a_cold_start_is_the_sum_of_its_phases(bundle_path: Path) -> None:
     assert document["cold_start_ms"] == pytest.approx(sum(cold.values()) - cold["read_ms"], abs=0.01)
 
 
+@pytest.mark.tensorflow
 def test_the_memory_is_what_the_model_made_resident(tmp_path: Path) -> None:
     """A network that has 64 MB between its input and its output; it takes as much when it is not the first."""
     from edgecnn.build.keras import tf
@@ -68,6 +69,7 @@ def test_a_file_against_itself(bundle_path: Path) -> None:
     assert again["ratio_interval"][0] <= again["ratio"] <= again["ratio_interval"][1]
 
 
+@pytest.mark.tensorflow
 def test_names_say_what_differs_and_no_more(bundle_path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / bundle_path.name
     other.parent.mkdir()

@@ -24,11 +24,21 @@ def measured(bundle_path: Path) -> Any:
 
 def test_what_bench_says_is_a_row_of_the_table(measured: dict[str, Any]) -> None:
     here = {**measured["host"], "processor": "a chip", "board": None}
-    row = printed({**measured, "host": here}).stdout
+    done = printed({**measured, "host": here, "warnings": ["It is hot."]})
     header = next(line for line in (ROOT / "docs" / "boards.md").read_text().splitlines() if line.startswith("| board"))
-    assert (row.count("|"), row.count("\n")) == (header.count("|"), 1)
+    assert (done.stdout.count("|"), done.stdout.count("\n")) == (header.count("|"), 1)
     for cell in ("| a chip |", "| tiny.tflite |", "| 1: ", "; 2: "):
-        assert cell in row
+        assert cell in done.stdout
+    assert done.stderr == "It is hot.\n"
+
+
+def test_each_runtime_has_a_row(measured: dict[str, Any]) -> None:
+    other = [{**run, "runtime": "another 1.0", "memory_mb": None} for run in measured["runs"]]
+    here = {**measured["host"], "processor": "a chip", "board": None}
+    first, second = printed({**measured, "host": here, "runs": [*measured["runs"], *other]}).stdout.splitlines()
+    assert "| ai-edge-litert " in first
+    assert "| another 1.0 |" in second
+    assert second.endswith("| not known |")
 
 
 def test_an_emulated_board_gets_no_row(measured: dict[str, Any]) -> None:

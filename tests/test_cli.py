@@ -93,8 +93,8 @@ def test_build_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("options", "recipe"),
     [
-        ([], "transfer"),
-        (["--max-drop", "1%"], "transfer"),
+        pytest.param([], "transfer", marks=pytest.mark.tensorflow),
+        pytest.param(["--max-drop", "1%"], "transfer", marks=pytest.mark.tensorflow),
         (["--max-size", "90kB"], "photos"),
         (["--model", "x"], None),
     ],
@@ -180,6 +180,7 @@ def test_bench_has_its_defaults(monkeypatch: pytest.MonkeyPatch, bundle_path: Pa
     assert (named["runs"], named["rate"]) == (200, None)
 
 
+@pytest.mark.tensorflow
 def test_bench_hands_over_what_was_typed(
     monkeypatch: pytest.MonkeyPatch, bundle_path: Path, foreign_path: Path
 ) -> None:
@@ -533,7 +534,7 @@ def test_a_model_that_cannot_be_used(
         (["show", MODEL, "--colour"], 2, "usage"),
         (["evaluate", MODEL, "nowhere"], 4, "data"),
         (["build", "no-such-recipe"], 2, "usage"),
-        (["build", "--data", "nowhere"], 4, "data"),
+        pytest.param(["build", "--data", "nowhere"], 4, "data", marks=pytest.mark.tensorflow),
         (["data", "nowhere"], 4, "data"),
         (["data", "photos"], 4, "data"),
         (["data", "photos", "--picture", "samples.jpg"], 2, "usage"),
@@ -541,7 +542,7 @@ def test_a_model_that_cannot_be_used(
         (["bench", MODEL, "--pace", "0"], 2, "usage"),
         (["bench", MODEL, "--target", "litert,"], 2, "usage"),
         (["data"], 2, "usage"),
-        (["build", "photos"], 4, "data"),
+        pytest.param(["build", "photos"], 4, "data", marks=pytest.mark.tensorflow),
         (["dance"], 2, "usage"),
     ],
 )

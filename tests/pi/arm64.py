@@ -36,12 +36,9 @@ class Pi:
 
     def make(self, root: Path) -> Path:
         """Make a folder that qemu takes for /, and return its Python; downloads what is not in the cache."""
-        STORE.mkdir(parents=True, exist_ok=True)
-        pins = wheels.requirements(self.python, self.runtime)
-        digest = hashlib.sha256(pins.encode()).hexdigest()[:16]
+        site = self.site()
         with FileLock(STORE / "lock"):
             debian = _once(STORE / SUITES[self.python], lambda folder: _unpack_debian(SUITES[self.python], folder))
-            site = _once(STORE / f"{self.python}-{self.runtime}-{digest}", lambda folder: self._install(pins, folder))
             self._compile(debian / f"usr/lib/python{self.python}", site)
         BOARDS[self.core].write(root)
         for name in ("usr", "lib"):  # in Debian's newer releases the second is in the first
@@ -50,6 +47,14 @@ class Pi:
         launcher.write_text(self._launcher(root, site))
         launcher.chmod(0o755)
         return launcher
+
+    def site(self) -> Path:
+        """The folder of its packages; downloads them where they are not in the cache."""
+        STORE.mkdir(parents=True, exist_ok=True)
+        pins = wheels.requirements(self.python, self.runtime)
+        digest = hashlib.sha256(pins.encode()).hexdigest()[:16]
+        with FileLock(STORE / "lock"):
+            return _once(STORE / f"{self.python}-{self.runtime}-{digest}", lambda folder: self._install(pins, folder))
 
     def _install(self, pins: str, folder: Path) -> None:
         listed = folder.with_suffix(".txt")

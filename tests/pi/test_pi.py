@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from arm64 import NEEDED, Pi
-from wheels import requirements
+from wheels import installed_size, requirements
 
 from edgecnn.preprocess import Pixels
 from edgecnn.targets.session import Array
@@ -123,6 +123,14 @@ def test_the_tests_of_the_device_side_pass(python: Path, models: Path, tmp_path:
     environment = {**os.environ, "EDGECNN_TEST_MODELS": str(models), "EDGECNN_FAIL_ON_SKIP": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@on([pi for pi in ALL if pi.core == IN_CI.core])
+@pytest.mark.usefixtures("python")
+def test_an_installation_takes_at_most_210_mb(pi: Pi) -> None:
+    """As unpacked, OpenCV among it; the byte code that pip makes unless it is told not to is not counted."""
+    size = installed_size(pi.site(), pi.python, pi.runtime)
+    assert 150e6 < size <= 210e6
 
 
 @pytest.mark.parametrize(("python_version", "runtime"), sorted({(pi.python, pi.runtime) for pi in ALL}))

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -56,20 +56,35 @@ def _requires(name: str) -> list[str]:
 
 def requirements(python: str, runtime: str) -> str:
     """A requirements file, pinned and hashed, for a Pi with that Python and that runtime as the lock files have it."""
-    environment = {
+    environment = _environment(python)
+    pins = locked(REQUIREMENTS / "universal.lock", environment)
+    names = needed((_extra(runtime), *TEST_TOOLS), environment)
+    if runtime != "litert":
+        pins |= locked(REQUIREMENTS / f"{runtime}.lock", environment)
+        names |= set(locked(REQUIREMENTS / f"{runtime}.lock", environment))
+    return "\n".join(pins[name] for name in sorted(names)) + "\n"
+
+
+def installed_size(folder: Path, python: str, runtime: str) -> int:
+    """Bytes of what a user's installation has of what is in the folder: no test tools, and no byte code."""
+    names = needed((_extra(runtime),), _environment(python))
+    wanted = [each for each in distributions(path=[str(folder)]) if canonicalize_name(each.metadata["Name"]) in names]
+    paths = {Path(str(file.locate())) for each in wanted for file in each.files or ()}
+    return sum(path.stat().st_size for path in paths if path.suffix != ".pyc" and path.exists())
+
+
+def _extra(runtime: str) -> str:
+    return "edgecnn" if runtime == "litert" else f"edgecnn[{runtime}]"
+
+
+def _environment(python: str) -> dict[str, str]:
+    return {
         "python_version": python,
         "python_full_version": f"{python}.0",
         "platform_machine": "aarch64",
         "sys_platform": "linux",
         "os_name": "posix",
     }
-    pins = locked(REQUIREMENTS / "universal.lock", environment)
-    device = "edgecnn" if runtime == "litert" else f"edgecnn[{runtime}]"
-    names = needed((device, *TEST_TOOLS), environment)
-    if runtime != "litert":
-        pins |= locked(REQUIREMENTS / f"{runtime}.lock", environment)
-        names |= set(locked(REQUIREMENTS / f"{runtime}.lock", environment))
-    return "\n".join(pins[name] for name in sorted(names)) + "\n"
 
 
 def install(requirements_file: Path, python: str, folder: Path) -> None:
