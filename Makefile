@@ -43,7 +43,7 @@ proof: $(READY)
 	$(BIN)/pytest -m slow
 
 pi: $(READY)
-	EDGECNN_FAIL_ON_SKIP=1 $(BIN)/pytest -m qemu tests/pi
+	EDGECNN_FAIL_ON_SKIP=1 $(BIN)/pytest -m qemu -rP --durations=0 tests/pi
 
 lock:
 	$(LOCK) --extra build --extra dev --extra pretrained -c requirements/universal.in -o requirements/universal.lock

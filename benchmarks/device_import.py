@@ -1,8 +1,8 @@
 """How long does the device side take to import, without OpenCV? python benchmarks/device_import.py [STARTS]
 
-In each of STARTS (40) fresh processes numpy is imported, OpenCV, and then all of edgecnn that no view, camera or runtime
-is asked for; printed are the medians of each part in ms and what is left without OpenCV, as JSON. Byte code and files
-are warm: the first start is left out. An interpreter that only starts, in turn, is the host's own noise.
+In each of STARTS (40) fresh processes numpy is imported, OpenCV, then edgecnn and its view in the terminal; printed are
+the medians of each part in ms and what is left without OpenCV, as JSON. Byte code and files are warm: the first start
+is left out. An interpreter that only starts, in turn, says how busy the host is.
 """
 
 import json

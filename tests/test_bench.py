@@ -62,6 +62,7 @@ def test_two_loops_where_a_rate_is_given(bundle_path: Path) -> None:
     assert run["paced"]["p50_ms"] != run["p50_ms"]
 
 
+@pytest.mark.native("compares times")
 def test_a_file_against_itself(bundle_path: Path) -> None:
     first, again = measured(bundle_path, bundle_path, runs=200)["runs"]
     assert first["ratio"] == 1.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.lengthy
 ROOT = Path(__file__).parent.parent
 
 

@@ -58,6 +58,7 @@ def test_writing_what_was_read_gives_the_same_bytes(bundle_path: Path, tmp_path:
     assert (tmp_path / "again.tflite").read_bytes() == bundle_path.read_bytes()
 
 
+@pytest.mark.lengthy
 def test_every_process_writes_the_same_bytes(int8_model: bytes, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(int8_model)
     code = """

@@ -225,6 +225,7 @@ def test_a_demo_records_and_collects(bundle_path: Path, tmp_path: Path) -> None:
     assert "1 unsure frames are in" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_a_demo_that_is_told_to_end_ends_well(bundle_path: Path, tmp_path: Path) -> None:
     events, video = tmp_path / "events", tmp_path / "demo.mp4"
     os.mkfifo(events)
@@ -358,6 +359,7 @@ def test_bench_keeps_its_contract(bundle_path: Path) -> None:
     assert [(each["threads"], each["n"]) for each in figures["runs"]] == [(1, 3), (2, 3)]
 
 
+@pytest.mark.lengthy
 def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
     options = ("--runs", 50, "--pace", 1000, "--plot", tmp_path / "times.png", "--json")
     result = run("bench", bundle_path, foreign_path, *options)
@@ -408,6 +410,7 @@ def test_a_service_of_a_wrong_option_is_not_written(bundle_path: Path, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.lengthy
 def test_data_keeps_its_contract(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.build.choice.installed", lambda _: False)
     result = run("data", drawn, "--json", "--picture", tmp_path / "samples.png")
@@ -453,6 +456,7 @@ def test_data_measures_photos_by_the_recipe_that_a_build_would_take(
     assert document(run("data", root, "--json"))["input"] == {"height": 96, "width": 96}
 
 
+@pytest.mark.lengthy
 def test_data_needs_neither_tensorflow_nor_the_build(drawn: Path) -> None:
     barred = "tensorflow", "tf_keras", "filelock", "platformdirs", "h5py", "edgecnn.build"
     code = f"import sys; sys.modules.update(dict.fromkeys({barred!r}))\nfrom edgecnn.cli import main; main()"
@@ -474,6 +478,7 @@ def test_show_keeps_its_contract(bundle_path: Path, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
+@pytest.mark.lengthy
 def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_path: Path, pictures: Any) -> None:
     for index in range(9):
         (tmp_path / "photos" / str(index)).mkdir(parents=True)
@@ -492,6 +497,7 @@ def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_p
 
 @pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
 @pytest.mark.parametrize(("kind", "code", "name"), [("none", 2, "usage"), ("text", 6, "bundle"), ("cut", 6, "bundle")])
+@pytest.mark.lengthy
 def test_a_model_that_cannot_be_used(
     command: str, kind: str, code: int, name: str, bundle_path: Path, tmp_path: Path
 ) -> None:
@@ -586,6 +592,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> No
 
 
 @pytest.mark.parametrize("missing", ["filelock", "platformdirs", "tensorflow", "tf_keras"])
+@pytest.mark.lengthy
 def test_a_missing_extra_is_named(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom edgecnn.cli import main; main(['build', '--json'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -602,6 +609,7 @@ def command_line(*arguments: object, **options: Any) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("option", ["--json", "--target=litert"])
+@pytest.mark.lengthy
 def test_a_full_disk_under_stdout_is_7_and_no_bug(bundle_path: Path, option: str) -> None:
     with Path("/dev/full").open("w") as full:
         result = command_line("show", bundle_path, option, stdout=full)
@@ -610,6 +618,7 @@ def test_a_full_disk_under_stdout_is_7_and_no_bug(bundle_path: Path, option: str
     assert "No space left" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_nothing_of_the_interpreter_is_heard(bundle_path: Path) -> None:
     result = command_line("bench", bundle_path, "--runs", 1, "--json", stdout=subprocess.PIPE)
     assert result.stderr == ""

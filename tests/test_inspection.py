@@ -66,6 +66,7 @@ def test_input_and_splits_are_those_of_the_recipe_for_photos() -> None:
     assert recipe.data == Folder(path=recipe.data.path)  # type: ignore[attr-defined]
 
 
+@pytest.mark.native("hundreds of pictures")
 def test_a_folder_of_good_photos_is_as_a_build_has_it(drawn: Path, progress: Any) -> None:
     seen = inspect_folder(drawn, progress)
     assert seen.labels == CLASSES

@@ -126,6 +126,7 @@ print(*{"numpy", "cv2", "rich", "tensorflow", "ai_edge_litert", "flatbuffers"} &
     assert run_python(code) == "\n"
 
 
+@pytest.mark.lengthy
 def test_reading_a_recipe_loads_no_tensorflow() -> None:
     code = """
 import sys

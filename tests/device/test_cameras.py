@@ -115,6 +115,7 @@ def test_a_video_that_was_cut_short(number_video: Path, tmp_path: Path) -> None:
         open_camera(str(tmp_path / "cut.avi"))
 
 
+@pytest.mark.lengthy
 def test_nothing_but_our_error_is_seen(number_video: Path, tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_text("not a video " * 1000)
     (tmp_path / "cut.avi").write_bytes(number_video.read_bytes()[:3000])

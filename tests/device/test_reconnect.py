@@ -165,6 +165,7 @@ def test_a_slow_reader_sees_by_the_numbers_what_it_missed() -> None:
     assert late.number > first.number + 5
 
 
+@pytest.mark.lengthy
 def test_a_process_that_ends_waits_for_a_camera_that_hangs() -> None:
     program = """
 import time, numpy as np

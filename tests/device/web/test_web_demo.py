@@ -54,6 +54,7 @@ def demo(bundle_path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[st
             process.stdout.close()
 
 
+@pytest.mark.lengthy
 def test_ctrl_c_ends_it_at_once_also_with_viewers(bundle_path: Path) -> None:
     with demo(bundle_path, "--listen", "127.0.0.1:0", "--json") as (process, url):
         port = int(url.rstrip("/").rpartition(":")[2])
@@ -70,6 +71,7 @@ def test_ctrl_c_ends_it_at_once_also_with_viewers(bundle_path: Path) -> None:
     assert json.loads(stdout)["frames"] > 0
 
 
+@pytest.mark.lengthy
 def test_two_at_once(bundle_path: Path) -> None:
     with (
         demo(bundle_path, "--listen", "127.0.0.1:0") as (_, url),

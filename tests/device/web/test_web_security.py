@@ -189,6 +189,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.lengthy
 def test_the_code_in_the_terminal_leads_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     read = [
         code_and_url(monkeypatch) for _ in range(8)
@@ -262,6 +263,7 @@ def test_an_address_of_somebody_else(listen: str) -> None:
     assert caught.value.received
 
 
+@pytest.mark.native("thousands of requests")
 def test_thousands_of_requests(serve: Any) -> None:
     statuses: list[int] = []
 
