@@ -146,6 +146,7 @@ def test_no_field_of_the_zips_directory_can_be_changed(bundle_path: Path, tmp_pa
 
 
 @pytest.mark.parametrize("garbage", [b"\0", b"PK", b"\0" * 22, b"garbage" * 20_000])
+@pytest.mark.lengthy
 def test_something_behind_a_bundle_is_damage(bundle_path: Path, tmp_path: Path, garbage: bytes) -> None:
     refusal(tmp_path / "longer.tflite", bundle_path.read_bytes() + garbage)
 
@@ -161,6 +162,7 @@ def test_another_manifest_in_the_zip_is_damage(bundle: Bundle, tmp_path: Path) -
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"text, not a model", bytes(4) + b"TFL3", bytes(4) + b"TFL3" + bytes(99)]
 )
+@pytest.mark.lengthy
 def test_what_is_no_tflite(tmp_path: Path, data: bytes) -> None:
     refusal(tmp_path / "none.tflite", data)
 
@@ -222,6 +224,7 @@ def test_a_foreign_files_metadata_is_believed(bundle: Bundle, tmp_path: Path) ->
     assert [what.partition(" ")[0] for what in read.unknown] == ["how", "what"]
 
 
+@pytest.mark.lengthy
 def test_labels_that_do_not_fit_the_scores_are_indices(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "foreign.tflite").write_bytes(zipped(bundle.model, {"labels.txt": "one\ntwo\n"}))
     read = Bundle.read(tmp_path / "foreign.tflite")
@@ -229,6 +232,7 @@ def test_labels_that_do_not_fit_the_scores_are_indices(bundle: Bundle, tmp_path:
     assert any("names of its classes" in what for what in read.unknown)
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_is_described_and_written_again_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
     data = zipped(bundle.model, {"labels.txt": "\n".join(CLASSES)})
     (tmp_path / "foreign.tflite").write_bytes(data)
@@ -248,6 +252,7 @@ def edited(model: bytes, change: Any) -> bytes:
     return bytes(builder.Output())
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_without_an_output_is_no_bug_of_ours(foreign_model: bytes, tmp_path: Path) -> None:
     def forget_outputs(tree: Any) -> None:
         tree.subgraphs[0].outputs = []
@@ -259,6 +264,7 @@ def test_a_foreign_file_without_an_output_is_no_bug_of_ours(foreign_model: bytes
         Classifier(bundle)
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_without_an_input_is_no_bug_of_ours(foreign_model: bytes, tmp_path: Path) -> None:
     def forget_inputs(tree: Any) -> None:
         tree.subgraphs[0].inputs = []
@@ -270,6 +276,7 @@ def test_a_foreign_file_without_an_input_is_no_bug_of_ours(foreign_model: bytes,
         Classifier(bundle)
 
 
+@pytest.mark.lengthy
 def test_a_tensor_whose_name_is_no_text_is_refused(foreign_model: bytes, tmp_path: Path) -> None:
     def spoil_name(tree: Any) -> None:
         tree.subgraphs[0].tensors[tree.subgraphs[0].inputs[0]].name = b"\xff\xfe"
@@ -287,6 +294,7 @@ def test_a_foreign_file_that_crashes_the_interpreter_is_refused_and_does_not_cra
     assert "crashes" in refusal(foreign_path, foreign_path.read_bytes()).message
 
 
+@pytest.mark.lengthy
 def test_what_the_scores_are_worth_is_said_by_a_file_that_knows(bundle: Bundle, foreign_path: Path) -> None:
     assert (bundle.temperature, bundle.threshold) == (None, None)  # as in files of before there were any
     knowing = replace(

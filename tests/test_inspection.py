@@ -13,6 +13,7 @@ from edgecnn.findings import findings
 from edgecnn.images import SPLITS
 from edgecnn.inspection import INPUT, Inspection, inspect_folder
 
+pytestmark = pytest.mark.lengthy
 CLASSES = ("Crème brûlée", "red apple", "猫")
 EACH = 40
 
