@@ -120,16 +120,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @on([IN_CI])
 def test_the_tests_of_the_device_side_pass(python: Path, models: Path, folder: Path) -> None:
-    tests_pass(python, models, folder, without=(*NOT_THERE, "lengthy"))
+    run_tests(python, models, folder, without=(*NOT_THERE, "lengthy"))
 
 
 @pytest.mark.matrix
 @on(ALL)
 def test_all_tests_of_the_device_side_pass(python: Path, models: Path, folder: Path) -> None:
-    tests_pass(python, models, folder, without=NOT_THERE)
+    run_tests(python, models, folder, without=NOT_THERE)
 
 
-def tests_pass(python: Path, models: Path, folder: Path, *, without: tuple[str, ...]) -> None:
+def run_tests(python: Path, models: Path, folder: Path, *, without: tuple[str, ...]) -> None:
     """Run the tests in that Python, in two halves at once, for they wait a lot; says how many passed."""
     halves = {
         "d": [TESTS / "device"],
