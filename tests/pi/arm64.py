@@ -77,7 +77,8 @@ class Pi:
         }
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
         called = f'{QEMU} -L {shlex.quote(str(root))} -0 "$0" {shlex.quote(str(python))} "$@"'
-        return f"#!/bin/sh\n{exports}exec {called}\n"
+        unset = "unset PYTHONDONTWRITEBYTECODE\n"  # compiling all that is imported, again and again, takes minutes
+        return f"#!/bin/sh\n{unset}{exports}exec {called}\n"
 
 
 def _once(folder: Path, make: Callable[[Path], None]) -> Path:
