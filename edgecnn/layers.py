@@ -7,6 +7,8 @@ from edgecnn.groups import Group, groups
 from edgecnn.limits import Limits
 from edgecnn.operators import Operator
 
+_FAR = 0.15  # of the whole, that the sum may be off before a reader is warned
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layers:
@@ -39,13 +41,19 @@ class Layers:
         of the network's together are larger than it, and an activation that takes more than half of it.
         """
         limits = self.limits
-        constants = {tensor.name: tensor.bytes for each in self.operators for tensor in each.inputs if tensor.constant}
-        cold = sum(constants.values()) > limits.cache_bytes
+        cold = sum(self._constants().values()) > limits.cache_bytes
         seconds = 0.0
         for tensor in (*operator.inputs, *operator.outputs):
             far = cold if tensor.constant else tensor.bytes > limits.cache_bytes / 2
             seconds += tensor.bytes / (limits.memory_bytes_per_s if far else limits.cache_bytes_per_s)
-        return 1e3 * max(seconds, operator.macs / limits.macs_per_s[operator.compute_type])
+        if operator.macs:
+            seconds = max(seconds, operator.macs / limits.macs_per_s[operator.compute_type])
+        return 1e3 * seconds
+
+    def _constants(self) -> dict[int, int]:
+        """The bytes of each of the network's weights."""
+        inputs = (pair for each in self.operators for pair in zip(each.input_ids, each.inputs, strict=True))
+        return {place: tensor.bytes for place, tensor in inputs if tensor.constant}
 
     def prune_next(self) -> tuple[Group, float] | None:
         """The channels of which fewer would save most, and how many ms; None where there are none to spare."""
@@ -74,7 +82,7 @@ class Layers:
             },
             "prune_next": self._prune_next(),
             "advice": self._advice(),
-            "warnings": list(self.warnings),
+            "warnings": [*self.warnings, *self._doubts()],
         }
 
     def _row(self, each: Operator) -> dict[str, Any]:
@@ -129,6 +137,13 @@ class Layers:
             named = ", ".join(_called(each) for each in missing)
             found.append(f"Not timed, for the runtime does not take them alone: {named}.")
         return found
+
+    def _doubts(self) -> list[str]:
+        ratio, interval = self.sum_ratio
+        low, high = interval or (ratio, ratio)
+        if abs(ratio - 1) <= _FAR and high - low <= 2 * _FAR:
+            return []
+        return ["The operators do not sum up to the whole: something else was going on, or the runtime joins some."]
 
     def _timed(self) -> list[tuple[Operator, float]]:
         return [(each, took) for each in self.operators if (took := self.times_ms[each.index]) is not None]
