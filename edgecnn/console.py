@@ -219,14 +219,14 @@ def layers_summary(figures: dict[str, Any]) -> RenderableType:
     limits = figures["limits"]
     rates = ", ".join(f"{rate / 1e9:.3g} GMAC/s in {kind}" for kind, rate in limits["macs_per_s"].items())
     facts = (
-        f"The times are estimates: no interpreter has a profiler for Python, so each operator runs as a\n"
+        f"The times are estimates: LiteRT keeps its profiler from Python, so each operator runs as a "
         f"model of its own, in turn with the whole. Their sum, {figures['sum_ms']:.4g} ms, is "
-        f"{figures['sum_ratio']:.3f} ({low:.3f}-{high:.3f}) of the whole's.\n"
-        f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory,\n"
+        f"{figures['sum_ratio']:.3f} ({low:.3f}-{high:.3f}) of the whole's. "
+        f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory, "
         f"{limits['cache_bytes_per_s'] / 1e9:.3g} GB/s in the caches ({limits['cache_bytes'] / 2**20:.3g} MB)."
     )
     advice = [Text(sentence, style="bold") for sentence in figures["advice"]]
-    return Group(table, Text(), Text(facts.replace("\n", " ")), *advice, *_warned(figures["warnings"]))
+    return Group(table, Text(), Text(facts), *advice, *_warned(figures["warnings"]))
 
 
 def _layer(row: dict[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from edgecnn.limits import Limits
 from edgecnn.operators import Operator
 
 _FAR = 0.15  # of the whole, that the sum may be off before a reader is warned
+_NAMED = 3  # layers that are tied to another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,9 @@ class Layers:
         if (best := self.prune_next()) and total:
             group, saves = best
             first, *more = (self.operators[index].name for index in group.makers)
-            tied = f" (and of {', '.join(more)}, which a sum ties to them)" if more else ""
+            left = f" and {len(more) - _NAMED} more" if len(more) > _NAMED else ""
+            named = ", ".join(more[:_NAMED]) + left
+            tied = f" (and of {named}, which a sum ties to them)" if more else ""
             found.append(
                 f"Prune next the {group.channels} channels of {first}{tied}: keeping {group.kept} would save about "
                 f"{saves:.3g} ms, {saves / total:.0%}, if times fall as channels do."

@@ -1,4 +1,4 @@
-"""Times every operator of a network, for an interpreter's own profiler is out of Python's reach.
+"""Times every operator of a network, for the interpreter's own profiler is out of Python's reach.
 
 LiteRT 2.3 keeps it to programs in C++, and so does tflite-runtime. So this is an estimate, and says so: every operator
 is cut out as a model of its own, and timed in turn with all others and with the whole network. Just before its turn its

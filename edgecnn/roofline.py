@@ -1,20 +1,21 @@
 """The roofline picture of a network: how far each operator is from what this computer can do (see `limits`)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
 import cv2
 import numpy as np
 
+from edgecnn.captions import LETTER, Box, around, label, write
 from edgecnn.layers import Layers
 from edgecnn.preprocess import Pixels
 from edgecnn.samples import draw_text
 
 _WIDTH, _HEIGHT = 1120, 800
-_LEFT, _RIGHT, _TOP, _BOTTOM = 100, 40, 96, 150  # margins, in pixels
-_LINE, _LETTER, _ACROSS = 24, 9, 118  # pixels from line to line, a letter, and letters to a line
+_LEFT, _RIGHT, _TOP, _BOTTOM = 100, 40, 96, 170  # margins, in pixels
+_LINE, _ROWS, _ACROSS = 24, 5, 118  # of the advice: pixels from line to line, lines, and letters to a line
 _LABELS = 8
 _LARGEST, _SMALLEST = 34, 3  # radii: of the longest operator, and the least of any
 _ROOF, _GRID, _RING = (60, 60, 60), (228, 228, 228), (200, 30, 60)
@@ -25,8 +26,6 @@ _COLOURS = {
     "without MACs": (150, 150, 150),
 }
 _KINDS = {"CONV_2D": "convolution", "TRANSPOSE_CONV": "convolution", "DEPTHWISE_CONV_2D": "depthwise"}
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,13 +88,15 @@ def draw(layers: Layers, *, title: str, advice: Sequence[str]) -> Pixels:
         if dot.prune_next:
             cv2.circle(image, centre, radius + 2, _RING, 2, cv2.LINE_AA)
     taken = _roofs(image, plane, layers)
-    taken += [_around(centre, round(0.7 * radius)) for _, centre, radius in places]
+    taken += [around(centre, round(0.7 * radius)) for _, centre, radius in places]
+    inside = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
     for dot, centre, radius in places[:_LABELS]:
-        _label(image, f"{_plain(dot.name)} {dot.share:.0%}", centre, radius, taken)
+        name = _plain(dot.name) or dot.kind
+        label(image, f"{name} {dot.share:.0%}", centre, radius, inside=inside, taken=taken)
     _legend(image, title)
     lines = [line for sentence in advice for line in wrap(_plain(sentence), _ACROSS)]
-    for row, line in enumerate(lines[: (_BOTTOM - 60) // _LINE]):
-        draw_text(image, line, (20, _HEIGHT - _BOTTOM + 70 + row * _LINE))
+    for row, line in enumerate(lines[:_ROWS]):
+        draw_text(image, line, (20, _HEIGHT - _BOTTOM + 66 + row * _LINE))
     return image
 
 
@@ -160,13 +161,13 @@ def _roofs(image: Pixels, plane: _Plane, layers: Layers) -> list[Box]:
         cv2.line(image, *ends, _ROOF, 2, cv2.LINE_AA)
         left = plane.x(start) + (plane.x(peak / rate) - plane.x(start)) // 4
         on_line = 10 ** (plane.left + (left - _LEFT) / (_WIDTH - _LEFT - _RIGHT) * (plane.right - plane.left)) * rate
-        taken.append(_write(image, f"{name} {_short(rate)}B/s", (left + 14, plane.y(on_line) + 14)))
+        taken.append(write(image, f"{name} {_short(rate)}B/s", (left + 14, plane.y(on_line) + 14)))
     ridge = peak / limits.cache_bytes_per_s
     for kind, rate in limits.macs_per_s.items():
         start = min(ridge, rate / limits.cache_bytes_per_s)
         cv2.line(image, (plane.x(start), plane.y(rate)), (_WIDTH - _RIGHT, plane.y(rate)), _ROOF, 2, cv2.LINE_AA)
         text = f"{kind} {_short(rate)}MAC/s"
-        taken.append(_write(image, text, (_WIDTH - _RIGHT - _LETTER * len(text) - 10, plane.y(rate) - 8)))
+        taken.append(write(image, text, (_WIDTH - _RIGHT - LETTER * len(text) - 10, plane.y(rate) - 8)))
     return taken
 
 
@@ -178,55 +179,13 @@ def _dot(image: Pixels, centre: tuple[int, int], radius: int, colour: tuple[int,
     cv2.circle(image, centre, radius, colour, 1, cv2.LINE_AA)
 
 
-def _label(image: Pixels, text: str, centre: tuple[int, int], radius: int, taken: list[Box]) -> None:
-    """Beside its dot, where no other text or dot is, with a line if it is far; nowhere where all places are taken."""
-    for x, y in _beside(centre, radius, _LETTER * len(text)):
-        box = _box(text, (x, y))
-        inside = box[0] >= _LEFT and box[2] <= _WIDTH - _RIGHT and box[1] >= _TOP and box[3] <= _HEIGHT - _BOTTOM
-        if inside and not any(_overlap(box, other) for other in taken):
-            nearest = (min(max(centre[0], box[0]), box[2]), min(max(centre[1], box[1]), box[3]))
-            if math.dist(centre, nearest) > radius + _LETTER:
-                cv2.line(image, centre, nearest, _ROOF, 1, cv2.LINE_AA)
-            taken.append(_write(image, text, (x, y)))
-            return
-
-
-def _beside(centre: tuple[int, int], radius: int, width: int) -> Iterator[tuple[int, int]]:
-    x, y = centre
-    for further in range(12):
-        step = radius + 6 + 14 * further
-        yield x + step, y + 6
-        yield x - step - width, y + 6
-        yield x - width // 2, y - step
-        yield x - width // 2, y + step + 14
-        yield x + step, y + step
-        yield x - step - width, y + step
-
-
-def _write(image: Pixels, text: str, at: tuple[int, int]) -> Box:
-    draw_text(image, text, at)
-    return _box(text, at)
-
-
-def _box(text: str, at: tuple[int, int]) -> Box:
-    return at[0], at[1] - 16, at[0] + _LETTER * len(text), at[1] + 5
-
-
-def _around(centre: tuple[int, int], radius: int) -> Box:
-    return centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
 def _legend(image: Pixels, title: str) -> None:
     draw_text(image, _plain(title)[:_ACROSS], (20, 28))
     x = 20
     for kind, colour in _COLOURS.items():
         cv2.circle(image, (x + 6, 52), 7, colour, cv2.FILLED, cv2.LINE_AA)
         draw_text(image, kind, (x + 20, 58))
-        x += 40 + _LETTER * len(kind)
+        x += 40 + LETTER * len(kind)
     cv2.circle(image, (x + 6, 52), 8, _RING, 2, cv2.LINE_AA)
     draw_text(image, "prune its channels next", (x + 20, 58))
     draw_text(image, "area: time", (x + 230, 58))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,14 @@ def test_the_advice_says_what_to_prune_what_is_far_and_what_is_not_known() -> No
     assert "CONV_2D second: 5 ms, and this computer could do it in 1" in far
     assert "CUMSUM" in unknown
     assert "WHILE loop" in missing
+
+
+def test_of_many_layers_that_are_tied_a_few_are_named() -> None:
+    convolutions = [operator(place, "CONV_2D", f"conv{place}", channels=64, macs=1) for place in range(8)]
+    tied = replace(operator(8, "ADD", "sum", channels=64), inputs=(tensor((1, 64)),) * 8, input_ids=(*range(1, 9),))
+    last = operator(9, "CONV_2D", "last", channels=64)
+    few = layers(operators=(*convolutions, tied, last), times_ms=(1.0,) * 10)
+    assert "of conv0 (and of conv1, conv2, conv3 and 4 more, which a sum ties to them)" in few.as_json()["advice"][0]
 
 
 def test_a_time_that_is_shorter_than_what_was_subtracted_has_no_share_of_the_limit() -> None:

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn import roofline
+from edgecnn import captions, roofline
+from edgecnn.captions import Box
 from edgecnn.roofline import dots, draw
 from tests.test_layers import LIMITS, layers
 
@@ -54,11 +55,10 @@ def test_times_of_any_size_are_drawn(times: tuple[float | None, ...]) -> None:
 
 
 def test_labels_do_not_lie_on_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    boxes: list[roofline.Box] = []
-    write = roofline._write
-    monkeypatch.setattr(roofline, "_write", lambda *given: boxes.append(write(*given)) or boxes[-1])
+    names: list[Box] = []
+    write = captions.write
+    monkeypatch.setattr(captions, "write", lambda *given: names.append(write(*given)) or names[-1])
     draw(layers(times_ms=(5.0, 5.0, 10.0, None)), title=TITLE, advice=[])
-    names = boxes[3:]  # after those of the roofs
     assert len(names) == 3
     pairs = [(one, other) for one in names for other in names if one is not other]
-    assert not any(roofline._overlap(one, other) for one, other in pairs)
+    assert not any(captions.overlap(one, other) for one, other in pairs)
