@@ -220,8 +220,9 @@ def layers_summary(figures: dict[str, Any]) -> RenderableType:
     rates = ", ".join(f"{rate / 1e9:.3g} GMAC/s in {kind}" for kind, rate in limits["macs_per_s"].items())
     facts = (
         f"The times are estimates: LiteRT keeps its profiler from Python, so each operator runs as a "
-        f"model of its own, in turn with the whole. Their sum, {figures['sum_ms']:.4g} ms, is "
-        f"{figures['sum_ratio']:.3f} ({low:.3f}-{high:.3f}) of the whole's. "
+        f"model of its own, in turn with the whole. They sum up to {figures['sum_ms']:.4g} ms, the whole "
+        f"takes {figures['whole_ms']:.4g} ms; round for round, the sum is {figures['sum_ratio']:.3f} "
+        f"({low:.3f}-{high:.3f}) of it. "
         f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory, "
         f"{limits['cache_bytes_per_s'] / 1e9:.3g} GB/s in the caches ({limits['cache_bytes'] / 2**20:.3g} MB)."
     )

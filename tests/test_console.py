@@ -149,7 +149,7 @@ def layered() -> dict[str, Any]:
     limits = {"memory_bytes_per_s": 10**10, "cache_bytes_per_s": 10**11, "cache_bytes": 1 << 25}
     return {
         "operators": [row, {**row, **odd, "type": ODD, "name": ODD}, {**row, "name": "", "output": [1, 10]}],
-        "sum_ms": 1234.5678, "sum_ratio": 0.987, "sum_ratio_interval": [0.98, 0.99],
+        "sum_ms": 1234.5678, "whole_ms": 1250.9, "sum_ratio": 0.987, "sum_ratio_interval": [0.98, 0.99],
         "limits": {**limits, "macs_per_s": {"float32": 55 * 10**9, "int8": 215 * 10**9}},
         "advice": [f"Prune next the 64 channels of {LONG}."], "warnings": ["Other programs took 50 %."],
     }  # fmt: skip
@@ -176,7 +176,7 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
 def test_layers_say_that_they_are_estimates_and_how_near_they_come() -> None:
     shown = rendered(console.layers_summary(layered()), width=400)
     assert "The times are estimates" in shown
-    assert "is 0.987 (0.980-0.990) of the whole's" in shown
+    assert "sum up to 1235 ms, the whole takes 1251 ms; round for round, the sum is 0.987 (0.980-0.990)" in shown
     assert "55 GMAC/s in float32, 215 GMAC/s in int8; 10 GB/s from memory, 100 GB/s in the caches (32 MB)" in shown
     assert "1024x1024x1024 1234.568 100.0% 123456.00 123456.8     104%" in shown
     assert "Prune next" in shown

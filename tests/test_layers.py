@@ -98,6 +98,7 @@ def test_a_time_that_is_shorter_than_what_was_subtracted_has_no_share_of_the_lim
 @pytest.mark.parametrize(("ratio", "doubted"), [((1.0, None), 0), ((1.5, None), 1), ((1.0, [0.7, 1.6]), 1)])
 def test_a_sum_that_is_far_from_the_whole_is_doubted(ratio: Any, doubted: int) -> None:
     assert len(layers(sum_ratio=ratio, warnings=("hot",)).as_json()["warnings"]) == 1 + doubted
+    assert len(layers(whole_ms=12.0).as_json()["warnings"]) == 1
 
 
 def test_nothing_to_prune_is_no_advice() -> None:
