@@ -24,7 +24,7 @@ class Group:
         takers: of those that take them.
         others: of those that pass them on.
         channels: how many there are.
-        kept: about three quarters of them, a multiple of 16 (of 8 where there are few).
+        kept: about three quarters of them, a multiple of 16 (8 where there are no more than 16).
     """
 
     makers: tuple[int, ...]
@@ -96,8 +96,6 @@ def _makes(operator: Operator) -> bool:
 
 
 def _fewer(channels: int) -> int:
-    """About three quarters; 0 where there are too few to take any away."""
-    for step in _STEPS:
-        if channels >= 4 * step or step == _STEPS[-1]:
-            return min(round(_KEPT * channels / step) * step, (channels - 1) // step * step)
-    return 0
+    """About three quarters; 0 where there are too few to take any away. 24 of 32 would take as long as 32."""
+    step = _STEPS[0] if channels > _STEPS[0] else _STEPS[1]
+    return min(max(round(_KEPT * channels / step), 1) * step, (channels - 1) // step * step)
