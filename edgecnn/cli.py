@@ -403,6 +403,8 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
 @click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Then so many a second, too.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
+@click.option("--layers", is_flag=True, help="Then where the time goes: each operator, its MACs, bytes and limit.")
+@click.option("--roofline", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw that under the limits.")
 @_json
 def bench(
     models: tuple[Path, ...],
@@ -411,6 +413,8 @@ def bench(
     runs: int | None,
     pace: float | None,
     plot: Path | None,
+    layers: bool,
+    roofline: Path | None,
     as_json: bool,
 ) -> None:
     """Measure the latency of one invoke on this machine.
@@ -418,13 +422,24 @@ def bench(
     Several files, runtimes and thread counts are timed in turn, and each compared
     with the first. A tight loop shows what the processor can do; --pace FPS shows
     what it does for a camera, between whose frames caches and clocks go cold.
+
+    --layers and --roofline are of one file in one runtime: how long each operator
+    takes (an estimate), what this computer could do, and what to prune next.
     """
     from edgecnn import candidates, console, distribution, samples
     from edgecnn.bench import bench as measure
 
-    if plot:
-        samples.check_name(plot)
+    for picture in (plot, roofline):
+        if picture:
+            samples.check_name(picture)
     chosen = candidates.candidates(models, names=target.split(",") if target else None, threads=threads or (1,))
+    if (layers or roofline) and len(chosen) > 1:
+        raise UsageError(
+            "Operators are those of one file in one runtime with one number of threads.",
+            received=f"{len(chosen)} of these",
+            accepted="--layers or --roofline with one MODEL, one --target and one of --threads",
+            remedy="run it once for each",
+        )
     with console.progress() as progress:
         measured = measure(
             chosen,
@@ -432,11 +447,30 @@ def bench(
             rate=pace,
             on_run=lambda done, total: progress.update(done, total, "measuring"),
         )
-    document = {"schema": 1, "model": str(models[0]), **measured.as_json()}
+    document = {"schema": 1, "model": str(models[0]), **measured.as_json(), "layers": None}
+    if layers or roofline:
+        document["layers"] = _layers(chosen[0], runs or 200, document, roofline)
     if plot:
         samples.write(plot, distribution.draw(distribution.panels(measured, document["runs"])))
         click.echo(f"The distribution is {plot}.", err=True)
     console.to_stdout(document, console.bench_summary(document), as_json=as_json)
+
+
+def _layers(candidate: Any, runs: int, document: dict[str, Any], picture: Path | None) -> dict[str, Any]:
+    """Where the time of a candidate goes, as JSON; and as a picture."""
+    from edgecnn import console, operator_times, roofline, samples
+
+    with console.progress() as progress:
+        found = operator_times.measure(
+            candidate, runs=runs, on_run=lambda done, total: progress.update(done, total, "measuring operators")
+        )
+    figures = found.as_json()
+    if picture:
+        host, run = document["host"], document["runs"][0]
+        title = f"{candidate.path.name}, {run['name']}, {run['runtime']}, {host['board'] or host['processor']}"
+        samples.write(picture, roofline.draw(found, title=title, advice=figures["advice"]))
+        click.echo(f"The roofline is {picture}.", err=True)
+    return figures
 
 
 @main.command()

@@ -199,8 +199,53 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
         f"{document['runtime']}; resident {document['rss_mb']} MB\n"
         f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
     )
-    warnings = [Text(warning, style="yellow") for warning in document["warnings"]]
-    return Group(table, Text(), _starts(rows), Text(), Text(facts + _conditions(document["conditions"])), *warnings)
+    warnings = _warned(document["warnings"])
+    facts += _conditions(document["conditions"])
+    layers = [Text(), layers_summary(document["layers"])] if document.get("layers") else []
+    return Group(table, Text(), _starts(rows), Text(), Text(facts), *warnings, *layers)
+
+
+def layers_summary(figures: dict[str, Any]) -> RenderableType:
+    """Where the time goes: the operators in their order, the five that take longest in bold; and what to do."""
+    table = Table(Column("layer", overflow="fold"), box=None, header_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column("operator", overflow="fold")
+    for name in ("output", "ms", "time", "M MACs", "kB", "of limit"):
+        table.add_column(name, justify="right", no_wrap=name != "of limit")
+    longest = sorted((row["time_ms"] or 0.0 for row in figures["operators"]), reverse=True)[:5]
+    for row in figures["operators"]:
+        heavy = row["time_ms"] and row["time_ms"] >= longest[-1]
+        table.add_row(*_layer(row), style="bold" if heavy else None)
+    low, high = figures["sum_ratio_interval"] or (figures["sum_ratio"],) * 2
+    limits = figures["limits"]
+    rates = ", ".join(f"{rate / 1e9:.3g} GMAC/s in {kind}" for kind, rate in limits["macs_per_s"].items())
+    facts = (
+        f"The times are estimates: LiteRT keeps its profiler from Python, so each operator runs as a "
+        f"model of its own, in turn with the whole. They sum up to {figures['sum_ms']:.4g} ms, the whole "
+        f"takes {figures['whole_ms']:.4g} ms; round for round, the sum is {figures['sum_ratio']:.3f} "
+        f"({low:.3f}-{high:.3f}) of it. "
+        f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory, "
+        f"{limits['cache_bytes_per_s'] / 1e9:.3g} GB/s in the caches ({limits['cache_bytes'] / 2**20:.3g} MB)."
+    )
+    advice = [Text(sentence, style="bold") for sentence in figures["advice"]]
+    return Group(table, Text(), Text(facts), *advice, *_warned(figures["warnings"]))
+
+
+def _layer(row: dict[str, Any]) -> tuple[str, ...]:
+    """An operator's cells; a dash is what is not known, or too short to be."""
+    return (
+        escape(row["name"]),
+        escape(row["type"].lower().removesuffix("_2d")),
+        "x".join(str(size) for size in row["output"][1:] or row["output"]),
+        "-" if row["time_ms"] is None else f"{row['time_ms']:.3f}",
+        "-" if row["share"] is None else f"{row['share']:.1%}",
+        (f"{row['macs'] / 1e6:.2f}" if row["macs"] else "") if row["macs_known"] else "?",
+        f"{row['bytes'] / 1e3:.1f}",
+        "-" if row["limit_share"] is None else f"{row['limit_share']:.0%}",
+    )
+
+
+def _warned(warnings: list[str]) -> list[Text]:
+    return [Text(warning, style="yellow") for warning in warnings]
 
 
 def _times(name: str, figures: dict[str, Any], *, with_ratio: bool) -> list[str]:

@@ -375,6 +375,25 @@ def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, fore
     assert "times.png" in result.stderr
 
 
+def test_a_bench_of_layers_with_their_roofline(bundle_path: Path, tmp_path: Path) -> None:
+    result = run("bench", bundle_path, "--runs", 20, "--roofline", tmp_path / "roof.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    layers = document(result)["layers"]
+    assert {"type", "name", "output", "time_ms", "share", "macs", "bytes", "limit_ms"} <= set(layers["operators"][0])
+    assert [each["type"] for each in layers["operators"]][-2:] == ["SOFTMAX", "QUANTIZE"]
+    assert sum(each["share"] for each in layers["operators"]) == pytest.approx(1, abs=0.01)
+    assert cv2.imread(str(tmp_path / "roof.png")).shape == (800, 1120, 3)
+    assert "roof.png" in result.stderr
+
+
+def test_layers_are_a_table_and_only_for_who_asks(bundle_path: Path) -> None:
+    assert document(run("bench", bundle_path, "--runs", 1, "--json"))["layers"] is None
+    result = run("bench", bundle_path, "--runs", 1, "--layers")
+    assert result.exit_code == 0, result.stderr
+    assert "depthwise_conv" in result.stdout
+    assert "The times are estimates" in result.stdout
+
+
 def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures: Any) -> None:
     for number, picture in enumerate(pictures):
         (folder := tmp_path / "photos" / CLASSES[number % 9]).mkdir(parents=True, exist_ok=True)
@@ -545,6 +564,9 @@ def test_a_model_that_cannot_be_used(
         (["data", "photos"], 4, "data"),
         (["data", "photos", "--picture", "samples.jpg"], 2, "usage"),
         (["bench", MODEL, "--plot", "times.jpg"], 2, "usage"),
+        (["bench", MODEL, "--roofline", "roof.jpg"], 2, "usage"),
+        (["bench", MODEL, MODEL, "--layers"], 2, "usage"),
+        (["bench", MODEL, "--threads", "1,2", "--roofline", "roof.png"], 2, "usage"),
         (["bench", MODEL, "--pace", "0"], 2, "usage"),
         (["bench", MODEL, "--target", "litert,"], 2, "usage"),
         (["data"], 2, "usage"),

@@ -138,6 +138,23 @@ def benched(*, paced: bool) -> dict[str, Any]:
     }
 
 
+def layered() -> dict[str, Any]:
+    """Operators of long names and large numbers, and one of which nothing is known."""
+    row = {
+        "index": 0, "type": "DEPTHWISE_CONV_2D", "name": LONG, "output": [1, 1024, 1024, 1024], "compute_type": "int8",
+        "time_ms": 1234.5678, "share": 0.9999, "macs": 123_456_000_000, "macs_known": True, "bytes": 123_456_789,
+        "limit_ms": 1.5, "limit_share": 1.04,
+    }  # fmt: skip
+    odd = {"time_ms": None, "share": None, "macs": 0, "macs_known": False, "limit_share": None, "output": []}
+    limits = {"memory_bytes_per_s": 10**10, "cache_bytes_per_s": 10**11, "cache_bytes": 1 << 25}
+    return {
+        "operators": [row, {**row, **odd, "type": ODD, "name": ODD}, {**row, "name": "", "output": [1, 10]}],
+        "sum_ms": 1234.5678, "whole_ms": 1250.9, "sum_ratio": 0.987, "sum_ratio_interval": [0.98, 0.99],
+        "limits": {**limits, "macs_per_s": {"float32": 55 * 10**9, "int8": 215 * 10**9}},
+        "advice": [f"Prune next the 64 channels of {LONG}."], "warnings": ["Other programs took 50 %."],
+    }  # fmt: skip
+
+
 def rendered(summary: RenderableType, width: int = 80) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, highlight=False).print(summary)
@@ -148,11 +165,23 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "build": lambda bundle: console.build_summary(report()),
     "bench": lambda bundle: console.bench_summary(benched(paced=False)),
     "bench of several": lambda bundle: console.bench_summary(benched(paced=True)),
+    "bench of layers": lambda bundle: console.bench_summary({**benched(paced=False), "layers": layered()}),
     "demo": lambda bundle: console.demo_summary(demo()),
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
     "data": lambda bundle: console.data_summary(inspected()),
     "show": lambda bundle: console.show_summary(described(bundle)),
 }
+
+
+def test_layers_say_that_they_are_estimates_and_how_near_they_come() -> None:
+    shown = rendered(console.layers_summary(layered()), width=400)
+    assert "The times are estimates" in shown
+    assert "sum up to 1235 ms, the whole takes 1251 ms; round for round, the sum is 0.987 (0.980-0.990)" in shown
+    assert "55 GMAC/s in float32, 215 GMAC/s in int8; 10 GB/s from memory, 100 GB/s in the caches (32 MB)" in shown
+    assert "1024x1024x1024 1234.568 100.0% 123456.00 123456.8     104%" in shown
+    assert "Prune next" in shown
+    assert "Other programs" in shown
+    assert len([line for line in shown.splitlines() if " ? " in line and ODD in line]) == 1
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
