@@ -271,7 +271,7 @@ def _input_of_a_build(folder: Path) -> Any:
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
 @click.option("--mirror", is_flag=True, help="Swap left and right.")
 @click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
-@click.option("--view", metavar="NAME", help="terminal, web, window or none.")
+@click.option("--view", metavar="NAME", help="terminal, web, window or none; see above.")
 @click.option("--listen", metavar="HOST[:PORT]", help="Where the view web is served (127.0.0.1:8042).")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
@@ -316,9 +316,12 @@ def demo(
     Without --camera: the Pi's own camera, else the first USB camera. SOURCE also
     is a path in /dev, csi:1, a folder of images or a FIFO.
 
-    The view is the terminal where there is one, else a page for browsers (web), and
-    none where a script seems to run it: --json, --events -, --frames or --record.
-    Of images each has a line instead.
+    The view is none with --json and with --events -. Else it is the terminal where
+    stderr is one, and elsewhere a page for browsers (web), or none with --frames or
+    --record. Of images each has a line instead. --listen means web.
+
+    The page and the window stay when a file has ended, until Ctrl-C or the window's
+    key q; not with --frames, --record, --json or --events -, as in a script.
     """
     from edgecnn import Bundle, console
     from edgecnn.device import SMOOTHING_S, CameraOptions, Demo, are_images, play
@@ -330,12 +333,16 @@ def demo(
             accepted="one of the two on stdout",
             remedy="write the events to a file, or leave out --json",
         )
-    scripted = as_json or others["events"] == "-" or others["frames"] is not None or others["record"] is not None
+    to_stdout = as_json or others["events"] == "-"
+    scripted = to_stdout or others["frames"] is not None or others["record"] is not None
     by_file = view is None and not scripted and are_images(others["camera"])
+    if view is None:
+        view = _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=by_file)
     rotation: Any = int(rotate)
     asked = Demo(
         options=CameraOptions(size=size, rate=rate, realtime=realtime, rotation=rotation, mirror=mirror, region=roi),
-        view=view or _default_view(listen=others["listen"], scripted=scripted, by_file=by_file),
+        view=view,
+        stay=view in ("web", "window") and not scripted,
         by_file=by_file,
         smoothing_s=SMOOTHING_S if smooth is None else smooth,
         collect_limit_bytes=None if collect_limit is None else int(collect_limit),
@@ -349,10 +356,10 @@ def demo(
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
 
 
-def _default_view(*, listen: str | None, scripted: bool, by_file: bool) -> str:
+def _default_view(listen: str | None, *, to_stdout: bool, scripted: bool, by_file: bool) -> str:
     if listen is not None:
         return "web"
-    if by_file:
+    if to_stdout or by_file:
         return "none"
     if _stderr_is_terminal():
         return "terminal"

@@ -291,6 +291,9 @@ def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, m
         (["--frames", 3], True, "terminal"),
         (["--frames", 3], False, "none"),
         (["--json"], False, "none"),
+        (["--json"], True, "none"),
+        (["--events", "-"], True, "none"),
+        (["--record", "answers.mp4"], True, "terminal"),
         (["--events", "-"], False, "none"),
         (["--record", "answers.mp4"], False, "none"),
         (["--events", "answers.jsonl"], False, "web"),
@@ -311,6 +314,39 @@ def test_the_view_where_none_is_named(
     assert (name, named["listen"]) == (view, "localhost" if "--listen" in options else None)
 
 
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        (["--view", "web"], True),
+        (["--listen", "localhost"], True),
+        (["--view", "window"], True),
+        ([], True),  # where stderr is no terminal: the page
+        (["--view", "terminal"], False),
+        (["--view", "web", "--json"], False),
+        (["--view", "web", "--events", "-"], False),
+        (["--view", "web", "--frames", 3], False),
+        (["--view", "web", "--record", "answers.mp4"], False),
+    ],
+)
+def test_what_shows_pictures_stays_unless_a_script_runs_it(
+    monkeypatch: pytest.MonkeyPatch, bundle_path: Path, options: list[object], stays: bool
+) -> None:
+    (_, asked, _), _ = called(monkeypatch, "edgecnn.device.play", "demo", bundle_path, "--camera", "0", *options)
+    assert asked.stay is stays
+
+
+def test_a_demo_without_a_threshold_says_what_follows(bundle_path: Path) -> None:
+    typed = ("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 1)
+    assert "no threshold: every frame gets a name" in run(*typed).stderr
+    assert "threshold" not in run(*typed, "--threshold", 0.3).stderr
+
+
+def test_a_collection_that_nothing_would_fill_is_refused(bundle_path: Path, tmp_path: Path) -> None:
+    result = run("demo", bundle_path, "--camera", "no-such-camera", "--view", "none", "--collect", tmp_path / "photos")
+    assert result.exit_code == 2  # and not 7: the camera was not looked for
+    assert "--collect-below 0.5" in result.stderr
+
+
 def test_of_images_each_has_a_line(bundle_path: Path, tmp_path: Path) -> None:
     for number in range(2):
         cv2.imwrite(str(tmp_path / f"{number} [bold].png"), np.full((20, 20, 3), 100 * number, np.uint8))
@@ -319,6 +355,22 @@ def test_of_images_each_has_a_line(bundle_path: Path, tmp_path: Path) -> None:
     lines = [line for line in result.stderr.splitlines() if ".png: " in line]
     assert [line.partition(":")[0] for line in lines] == ["0 [bold].png", "1 [bold].png"]
     assert all(line.partition(": ")[2].split()[0] in CLASSES for line in lines)
+
+
+def test_the_json_of_images_has_the_answers(bundle_path: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((20, 20, 3), 100, np.uint8))
+    answers = document(run("demo", bundle_path, "--camera", tmp_path, "--json", "--threshold", 0))["answers"]
+    assert [each["file"] for each in answers] == ["a.png", "b.png"]
+    for each in answers:
+        best = each["predictions"][0]
+        assert best["label"] in CLASSES
+        assert 0 <= best["score"] <= 1
+        assert each["shown"] == (None if best["label"] == "nothing" else best["label"])
+    unsure = document(run("demo", bundle_path, "--camera", tmp_path / "a.png", "--json", "--threshold", 1))["answers"]
+    assert [each["shown"] for each in unsure] == [None]
+    summary = document(run("demo", bundle_path, "--camera", "synthetic", "--frames", 1, "--json"))
+    assert summary["answers"] == []
 
 
 def test_a_port_in_use_is_7_before_anything_runs(bundle_path: Path) -> None:
@@ -548,6 +600,7 @@ def test_a_model_that_cannot_be_used(
         (["demo", MODEL, "--camera", "synthetic", "--frames", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--pace", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--collect-below", "0.5"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--collect", "photos"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--record", "demo"], 2, "usage"),
         (["bench", MODEL, "--target", "onnx"], 2, "usage"),
         (["bench", MODEL, "--threads", "1,x"], 2, "usage"),

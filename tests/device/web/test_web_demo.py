@@ -71,6 +71,27 @@ def test_ctrl_c_ends_it_at_once_also_with_viewers(bundle_path: Path) -> None:
     assert json.loads(stdout)["frames"] > 0
 
 
+def test_the_page_of_a_photo_stays_and_says_that_it_was_all(bundle_path: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
+    with demo(bundle_path, "--camera", str(tmp_path / "photo.png"), "--listen", "127.0.0.1:0") as (process, url):
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line == "photo.png has ended; Ctrl-C ends the demo.\n":
+                break
+        place = url.removeprefix("http://").rstrip("/")
+        for path, wanted in (("/numbers", b'"notice": "photo.png has ended"'), ("/live.mjpeg", b"image/jpeg")):
+            viewer = http.client.HTTPConnection(place, timeout=30)
+            viewer.request("GET", path)
+            answer, seen = viewer.getresponse(), b""
+            while wanted not in seen:
+                assert (more := answer.read1(1000)), "the page has gone"
+                seen += more
+            viewer.close()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 @pytest.mark.lengthy
 def test_two_at_once(bundle_path: Path) -> None:
     with (
