@@ -305,11 +305,5 @@ def test_what_the_scores_are_worth_is_said_by_a_file_that_knows(bundle: Bundle, 
     assert (foreign.temperature, foreign.threshold) == (None, None)
 
 
-def test_an_answer_is_shown_from_the_threshold_on_and_nothing_never(bundle: Bundle) -> None:
-    knowing = replace(bundle, labels=("cat", "Background"), manifest={"confidence": {"threshold": 0.5}})
-    assert [knowing.accepts(0, score) for score in (0.4999, 0.5, 1.0)] == [False, True, True]
-    assert [knowing.accepts(0, 0.5, threshold=limit) for limit in (0.0, 0.6)] == [True, False]
-    assert not knowing.accepts(1, 1.0)
-    unknowing = replace(knowing, manifest=None)
-    assert [unknowing.accepts(index, 0.0) for index in (0, 1)] == [True, False]
+def test_classes_that_say_that_there_is_nothing() -> None:
     assert nothing_classes(("nothing", "cat", "Unknown", "OTHER", "another")) == (0, 2, 3)

@@ -19,7 +19,8 @@ _QUALITY = 95
 class Collection:
     """A folder of class folders that grows by single frames, as ``edgecnn build --data`` takes it.
 
-    Each photo is written whole or not at all, as ``CLASS/DATE-TIME-NUMBER.jpg``.
+    Each photo is written whole or not at all, as ``CLASS/DATE-TIME-NUMBER.jpg``, or with the name of the image file
+    that it comes from.
 
     Args:
         root: the folder; it is made with the first photo.
@@ -58,15 +59,15 @@ class Collection:
                 accepted=f"{self._limit_bytes / 1e6:.0f} MB, the limit",
                 remedy="move photos away, or raise --collect-limit",
             )
-        now = datetime.now(tz=timezone.utc)
-        path = folder / f"{now:%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
+        path = _free_path(folder, frame)
         write_atomically(path, data)
         self._used += len(data)
         return path
 
 
 class Unsure:
-    """What `run` calls with each answer: it keeps frames whose best smoothed score is low, one a second at most.
+    """What `run` calls with each answer: it keeps frames whose best smoothed score is low, one a second at most; of
+    images, which have nothing to do with those before them, each.
 
     Args:
         collection: where they go, in no class.
@@ -85,7 +86,8 @@ class Unsure:
 
     def __call__(self, answer: Answer) -> None:
         """Keep the frame of an unsure answer; a full folder is no reason to end a demo."""
-        if self.ended or answer.steady[0].score >= self._below or time.monotonic() < self._next_s:
+        early = answer.frame.source is None and time.monotonic() < self._next_s
+        if self.ended or answer.steady[0].score >= self._below or early:
             return
         self._next_s = time.monotonic() + EVERY_S
         try:
@@ -93,6 +95,13 @@ class Unsure:
             self.kept += 1
         except DeviceError as error:
             self.ended = error
+
+
+def _free_path(folder: Path, frame: Frame) -> Path:
+    """With the name of the frame's file where there is one, and no other photo has it."""
+    dated = f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
+    named = folder / f"{Path(frame.source).stem}.jpg" if frame.source else folder / dated
+    return folder / dated if named.exists() else named
 
 
 def _folder_name(label: str, root: Path) -> str:

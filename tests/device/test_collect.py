@@ -79,6 +79,17 @@ def test_what_the_model_is_unsure_of_is_kept_beside_the_classes_now_and_then(
     assert unsure.kept == 3
 
 
+def test_of_image_files_all_are_kept_with_their_names(tmp_path: Path) -> None:
+    unsure = Unsure(Collection(tmp_path), below=0.6)
+    for number, source in enumerate(("cat/IMG_1.JPG", "dog/IMG_1.JPG", "IMG.2.png")):
+        asked = answer(0.1, number)
+        unsure(replace(asked, frame=replace(asked.frame, source=source)))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[1:] == ["IMG.2.jpg", "IMG_1.jpg"]
+    assert names[0].endswith("-1.jpg")  # by its date, for its name was taken
+    assert unsure.kept == 3
+
+
 def test_a_full_folder_ends_the_collecting_and_not_the_demo(tmp_path: Path) -> None:
     unsure = Unsure(Collection(tmp_path, limit_bytes=10), below=0.6)
     unsure(answer(0.1))

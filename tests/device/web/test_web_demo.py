@@ -84,8 +84,8 @@ def test_the_page_of_a_photo_stays_and_says_that_it_was_all(bundle_path: Path, t
             viewer.request("GET", path)
             answer, seen = viewer.getresponse(), b""
             while wanted not in seen:
-                assert (more := answer.read1(1000)), "the page has gone"
-                seen += more
+                seen += (more := answer.read1(1000))
+                assert more, "the page has gone"
             viewer.close()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
