@@ -395,12 +395,14 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
     from edgecnn.device.service import unit
     from edgecnn.files import write_atomically
 
-    typed = demo.make_context("demo", [str(model), *options]).params  # wrong options are said now
+    typed = demo.make_context("edgecnn demo", [str(model), *options]).params  # wrong options are said now
     Bundle.read(model)
     out = out or Path("edgecnn.service")
-    online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
-    write_atomically(out, unit(model, options, file=out.name, online=online).encode())
-    click.echo(f"The unit is {out}; its first lines say how to install it.", err=True)
+    made = unit(model, options, file=out.name, camera=typed["camera"], view=typed["view"])
+    write_atomically(out, made.text.encode(), mode=made.mode)
+    _say(f"The unit is {out}; its first lines say how to install it.")
+    if made.secret:
+        _say("A password is in it: install it with -m 600. While it runs, other users see it in `ps`.")
 
 
 @main.command()

@@ -69,7 +69,7 @@ class MissingExtraError(UsageError):
         super().__init__(
             f"{what} is not installed.",
             accepted=f"an installation with the extra '{extra}'",
-            remedy=f"pip install 'edgecnn[{extra}]' (in a checkout: pip install '.[{extra}]')",
+            remedy=f"in a checkout of edgecnn: pip install '.[{extra}]'",
         )
 
 

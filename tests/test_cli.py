@@ -258,9 +258,21 @@ def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyP
     typed = ("--camera", "0", "--view", "none", "--pace", "5")
     positional, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, *typed)
     assert positional == (bundle_path, typed)
-    assert named == {"file": "edgecnn.service", "online": False}
+    assert named == {"file": "edgecnn.service", "camera": "0", "view": "none"}
     _, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, "--out", "mug.service")
-    assert named == {"file": "mug.service", "online": True}
+    assert named == {"file": "mug.service", "camera": None, "view": None}
+
+
+def test_a_unit_with_a_password_is_closed_to_others(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecnn.device.service._check_readable", lambda *paths: None)
+    for url, mode in (("http://user:secret@camera/", 0o600), ("http://camera/", 0o644)):
+        result = run("service", bundle_path, "--camera", url, "--out", tmp_path / "x.service")
+        assert result.exit_code == 0, result.stderr
+        assert (tmp_path / "x.service").stat().st_mode & 0o777 == mode
+        assert ("install it with -m 600" in result.stderr) is (mode == 0o600)
+        assert "secret" not in result.stderr
 
 
 def test_demo_asks_of_the_camera_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
@@ -478,6 +490,7 @@ def test_a_service_of_a_wrong_option_is_not_written(bundle_path: Path, tmp_path:
     result = run("service", bundle_path, "--out", tmp_path / "x.service", "--camra", "0")
     assert result.exit_code == 2
     assert "No such option '--camra'" in result.stderr
+    assert "edgecnn demo --help" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -675,7 +688,7 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     refusal = json.loads(result.stdout)["error"]
     assert refusal["code"] == "missing-extra"
     assert missing in refusal["message"]
-    assert "edgecnn[build]" in refusal["remedy"]
+    assert ".[build]" in refusal["remedy"]
 
 
 def command_line(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -3,8 +3,10 @@
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.device.streams import SCHEMES, public
 from edgecnn.errors import UsageError
 
 STATE = Path("/var/lib/edgecnn")
@@ -12,7 +14,7 @@ STATE = Path("/var/lib/edgecnn")
 
 _UNIT = """\
 # Written by `edgecnn service`. To install it:
-#   sudo install -m 644 {file} /etc/systemd/system/
+#   sudo install -m {mode:o} {file} /etc/systemd/system/
 #   sudo systemctl daemon-reload && sudo systemctl enable --now {file}
 # What it says: journalctl -u {name} -f
 [Unit]
@@ -79,37 +81,63 @@ RestrictAddressFamilies=AF_UNIX
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A systemd unit: its text, and the mode of its file, which others may not read where a password is in it."""
+
+    text: str
+    mode: int
+
+    @property
+    def secret(self) -> bool:
+        """Whether others may not read it."""
+        return not self.mode & stat.S_IROTH
+
+
 def unit(
     model: Path,
     options: Sequence[str],
     *,
-    online: bool,
+    camera: str | None = None,
+    view: str | None = None,
     file: str = "edgecnn.service",
     python: Path | None = None,
-) -> str:
-    """The text of a unit that runs ``edgecnn demo MODEL OPTIONS``.
+) -> Unit:
+    """A unit that runs ``edgecnn demo MODEL OPTIONS``.
 
     Args:
         model: the bundle.
         options: of ``edgecnn demo``, as they are typed.
-        online: whether it needs a network: for a page, or for a camera's stream.
+        camera: the one that these options name; None where they name none.
+        view: likewise.
         file: what the unit will be called.
         python: with edgecnn installed; None takes the one that runs this.
 
     Raises:
-        UsageError: the service's own user could not read the model or run this Python.
+        UsageError: the service's own user could not read the model or run this Python, or a service has no such view.
     """
+    if view in ("window", "terminal"):
+        raise UsageError(
+            f"A service has no {view} to show anything in.",
+            received=f"--view {view}",
+            accepted="--view web, the page; or --view none",
+            remedy="choose --view web, or --view none with --events or --record",
+        )
+    stream = camera if camera and camera.startswith(SCHEMES) else None
+    mode = 0o600 if stream and public(stream) != stream else 0o644
     model, python = model.resolve(), python or Path(sys.executable)
     _check_readable(model, python.absolute(), python.resolve())  # what a virtual environment links to, too
     words = [str(python), "-m", "edgecnn", "demo", str(model), *options]
-    return _UNIT.format(
+    text = _UNIT.format(
         file=file,
+        mode=mode,
         name=file.removesuffix(".service"),
         model=model.name.replace("%", "%%"),
         command=" ".join(_quoted(word) for word in words),
         state=STATE,
-        network=_ONLINE if online else _OFFLINE,
+        network=_ONLINE if stream or view in (None, "web") else _OFFLINE,
     )
+    return Unit(text=text, mode=mode)
 
 
 def _quoted(word: str) -> str:
@@ -131,6 +159,7 @@ def _check_readable(*paths: Path) -> None:
             "The service's own user may not read this installation or this model.",
             received=f"closed to others: {', '.join(dict.fromkeys(closed))}",
             accepted="a model and an installation in folders that everybody may read",
-            remedy="put both in /opt/edgecnn: `sudo python3 -m venv /opt/edgecnn`, `sudo /opt/edgecnn/bin/pip install "
-            f"edgecnn`, `sudo cp '{paths[0].name}' /opt/edgecnn/`; then /opt/edgecnn/bin/edgecnn service",
+            remedy="put both in /opt/edgecnn: `sudo python3 -m venv --system-site-packages /opt/edgecnn`, in a "
+            f"checkout `sudo /opt/edgecnn/bin/pip install .`, `sudo cp '{paths[0].name}' /opt/edgecnn/`; then "
+            "/opt/edgecnn/bin/edgecnn service",
         )

@@ -43,6 +43,6 @@ def choose(name: str | None = None) -> Target:
         f"The target {name} is not installed." if name else "No interpreter for .tflite files is installed.",
         received=name,
         accepted=", ".join(known for known, target in TARGETS.items() if target.installed()) or None,
-        remedy="pip install edgecnn (it brings LiteRT; 64-bit systems only), or 'edgecnn[tflite-runtime]' "
-        "up to Python 3.11, or 'edgecnn[openvino]'",
+        remedy="in a checkout of edgecnn: pip install . (it brings LiteRT; 64-bit systems only), or "
+        "'.[tflite-runtime]' up to Python 3.11, or '.[openvino]'",
     )
