@@ -97,6 +97,18 @@ class Unsure:
             self.ended = error
 
 
+def _fault(name: str) -> str | None:
+    """Why no folder of a class can have this name."""
+    faults = {
+        "is empty": not name,
+        "has a / in it": "/" in name,
+        "begins with a dot": name.startswith("."),
+        "is longer than 200 bytes": len(name.encode(errors="replace")) > 200,
+        "is not one line of text": not is_label(name) or "\0" in name,
+    }
+    return next((what for what, so in faults.items() if so), None)
+
+
 def _free_path(folder: Path, frame: Frame) -> Path:
     """With the name of the frame's file where there is one, and no other photo has it."""
     dated = f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
@@ -107,9 +119,9 @@ def _free_path(folder: Path, frame: Frame) -> Path:
 def _folder_name(label: str, root: Path) -> str:
     """The name of a class's folder: one that is there already, whatever its case, or the label itself."""
     name = label.strip()
-    if not is_label(name) or name.startswith(".") or "/" in name or "\0" in name or len(name.encode()) > 200:
+    if fault := _fault(name):
         raise UsageError(
-            "This is not a name of a class.",
+            f"This cannot be the name of a class, for it {fault}.",
             received=f"{label!a}"[:80],
             accepted="one line without /, that does not begin with a dot, of 200 bytes at most",
             remedy="choose another name",
