@@ -1,5 +1,6 @@
 """Every command of ``edgecnn``: parse, one call, print. Nothing heavy is imported before a command needs it."""
 
+import os
 import signal
 import sys
 import traceback
@@ -350,7 +351,7 @@ def demo(
     )
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
-    with _ended_by_sigterm():
+    with _ended_by_signals(new_line=asked.view != "terminal" and _stderr_is_terminal()):
         summary = play(bundle, asked, _say).as_json()
     if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
@@ -371,13 +372,25 @@ def _stderr_is_terminal() -> bool:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """What systemd and kill send ends a demo as Ctrl-C does, so that what was recorded is whole."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ended_by_signals(*, new_line: bool) -> Iterator[None]:
+    """What systemd and kill send ends a demo as Ctrl-C does, so that what was recorded is whole.
+
+    A terminal writes ^C where its cursor is: with ``new_line`` what is said next does not stand beside it.
+    """
+
+    def interrupt(number: int, frame: Any) -> None:
+        if new_line:
+            os.write(2, b"\n")  # below the stream, which the signal may have found at work
+        raise KeyboardInterrupt
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, in the background
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -516,7 +529,9 @@ def show(model: Path, target: str | None, as_json: bool) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    from edgecnn import console
+
+    console.say(line)
 
 
 def _say_unknown(unknown: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,10 +54,42 @@ def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: boo
 def say_error(error: EdgecnnError) -> None:
     """Print the four parts of an error to stderr."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]Error:[/] {escape(error.message)}")
+    console.print(f"[bold red]Error:[/] {escape(_wrapped(error.message, console, 7))}")
     for name, value in (("received", error.received), ("accepted", error.accepted), ("to do", error.remedy)):
         if value is not None:
-            console.print(f"  [dim]{name:>8}[/]  {escape(str(value))}")
+            console.print(f"  [dim]{name:>8}[/]  {escape(_wrapped(str(value), console, 12))}")
+
+
+def say(line: str) -> None:
+    """Print a line for people to stderr."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(_wrapped(line, console, 0, hanging=2), markup=False)
+
+
+def _wrapped(text: str, console: Console, used: int, *, hanging: int | None = None) -> str:
+    """As wide as a terminal, and broken at spaces alone: a path that is broken in two is none.
+
+    Args:
+        text: of any number of lines.
+        console: where it goes; what is no terminal has lines of any length.
+        used: columns of the first line that are taken.
+        hanging: columns before all other lines; None for as many as are taken.
+    """
+    if not console.is_terminal:
+        return text
+    margin = " " * (used if hanging is None else hanging)
+    lines = [
+        textwrap.fill(
+            line,
+            console.width - 1,
+            initial_indent=margin if number else " " * used,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for number, line in enumerate(text.split("\n"))
+    ]
+    return "\n".join(lines)[used:]
 
 
 class StderrProgress:
@@ -302,8 +335,10 @@ def demo_summary(document: dict[str, Any]) -> RenderableType:
     table = Table("phase", "p50 ms", "p90 ms", "p99 ms", box=None, header_style="dim")
     for phase, stats in document["phases"].items():
         table.add_row(phase, *("-" if value is None else f"{value:.3f}" for value in stats.values()))
-    fps = "-" if document["fps"] is None else f"{document['fps']:.1f}"
-    facts = f"{document['frames']} frames answered, {document['dropped']} dropped, {fps} FPS, {document['runtime']}"
+    frames, fps = document["frames"], document["fps"]
+    speed = "" if fps is None else f"{fps:.1f} FPS, "
+    answered = f"{frames} frame{'' if frames == 1 else 's'} answered"
+    facts = f"{answered}, {document['dropped']} dropped, {speed}{document['runtime']}"
     if document["left_out"]:
         facts += "\nleft out: " + "\n          ".join(document["left_out"])
     if document["age"]:

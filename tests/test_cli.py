@@ -222,7 +222,8 @@ def test_a_demo_records_and_collects(bundle_path: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert cv2.VideoCapture(str(tmp_path / "demo.mp4")).read()[0]
     assert len(list((tmp_path / "photos").glob("*.jpg"))) == 1
-    assert "1 unsure frames are in" in result.stderr
+    assert "1 unsure frame is in" in result.stderr
+    assert f"The recording is {tmp_path / 'demo.mp4'}." in result.stderr.replace("\n", "")
 
 
 @pytest.mark.lengthy

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -319,3 +320,28 @@ def test_progress_that_no_terminal_shows_is_lines_on_stderr(capsys: pytest.Captu
     stdout, stderr = capsys.readouterr()
     assert stdout == ""
     assert stderr == "[done] " + "x" * 100 + "\n"
+
+
+def test_on_a_terminal_lines_break_at_spaces_and_paths_do_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "/home/someone/" + "a-folder/" * 12 + "photo.jpg"
+    error = UsageError(f"{path} is no file, {LONG}", received=path, accepted=LONG, remedy="say it\n  - again")
+    for terminal in (True, False):
+        monkeypatch.setattr(Console, "is_terminal", terminal)
+        monkeypatch.setenv("COLUMNS", "80")
+        console.say_error(error)
+        console.say(f"{path}: {LONG}")
+        lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().err).splitlines()
+        assert sum(path in line for line in lines) == 3
+        assert any(len(line) > 80 for line in lines if path not in line) is not terminal
+        words = {word for line in lines for word in line.split()}
+        whole = f"Error: received accepted to do {path} {path}: is no file, {LONG} say it - again"
+        assert words == set(whole.split())
+
+
+def test_one_frame_is_one_and_a_speed_that_is_not_known_is_not_said() -> None:
+    document = {"frames": 1, "fps": None, "dropped": 0, "phases": {}, "runtime": "litert", "left_out": [], "age": None}
+    output = io.StringIO()
+    Console(file=output, width=80).print(console.demo_summary({**document, "truth": None}))
+    assert "1 frame answered, 0 dropped, litert" in output.getvalue()

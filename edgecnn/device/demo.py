@@ -104,8 +104,13 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
             if demo.stay
             else None,
         )
+    if demo.record and demo.record.exists():
+        say(f"The recording is {demo.record}.")
+    if demo.events not in (None, "-"):
+        say(f"The events are in {demo.events}.")
     if unsure:
-        say(f"{unsure.kept} unsure frames are in {demo.collect}, for you to sort into folders of classes.")
+        frames = f"{unsure.kept} unsure frame{' is' if unsure.kept == 1 else 's are'}"
+        say(f"{frames} in {demo.collect}, for you to sort into folders of classes.")
         if unsure.ended:
             say(f"{unsure.ended.message} {unsure.ended.remedy}")
     return summary
