@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgecnn import Bundle
-from edgecnn.cli import main
+from edgecnn.cli import _ended_by_signals, main
 from edgecnn.device import CameraOptions, Region
 from edgecnn.shapes import CLASSES, render
 from tests.build.test_choice import photos
@@ -253,6 +254,18 @@ def test_a_demo_that_is_told_to_end_ends_well(bundle_path: Path, tmp_path: Path)
     assert demo.returncode == 0
     assert json.loads(out)["frames"] >= 5
     assert cv2.VideoCapture(str(video)).read()[0]
+
+
+@pytest.mark.parametrize("new_line", [True, False])
+def test_what_is_said_after_ctrl_c_does_not_stand_beside_it(new_line: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), _ended_by_signals(new_line=new_line):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == ("\n" if new_line else "")
 
 
 def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
