@@ -130,7 +130,7 @@ def test_the_summary_of_a_folder(number_folder: Path, number_classifier: FrameCl
     assert labels(view.answers) == [0, 1, 2, 3, 4]
     assert set(document) == {
         *("schema", "frames", "fps", "dropped", "phases", "runtime"),
-        *("threads", "camera", "left_out", "truth", "age"),
+        *("threads", "camera", "left_out", "truth", "age", "answers"),
     }
     assert (document["schema"], document["frames"], document["dropped"], document["truth"]) == (1, 5, 0, None)
     assert list(document["phases"]) == ["capture", "preprocess", "invoke", "postprocess"]
