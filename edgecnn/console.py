@@ -172,13 +172,14 @@ def _confidence(figures: dict[str, Any]) -> str:
         if (each := figures[f"{name}_accepted"]) is not None
     }
     strangers = figures["out_of_set_accepted"]
-    if not figures["threshold"]:
-        return f"\ncalibration error {now}; no threshold: every answer is shown"
-    return (
-        f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}"
-        f"\nunknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
+    kept = (
+        f"unknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
         f"{shown.get('wrong', 'none')} of wrong ones"
-        + (f"\nand {shown['out_of_set']} of {strangers['n']} images of none of the classes" if strangers else "")
+        if figures["threshold"]
+        else "no threshold: every answer is shown"
+    )
+    return f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}\n{kept}" + (
+        f"\nand {shown['out_of_set']} of {strangers['n']} images of none of the classes" if strangers else ""
     )
 
 
