@@ -21,6 +21,7 @@ from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
 _PLACES = 5  # of files that a finding is about; the JSON has all
+_FALLBACKS = 20  # operators that are shown; the JSON has all
 _METHODS = {  # `edgecnn.build.convert.Candidate`
     "ptq": "post-training quantization (ptq)",
     "ptq-refined": "post-training quantization with better ranges and biases (ptq-refined)",
@@ -155,6 +156,10 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_steps(report), Text(facts), gates]
     if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
         parts.append(_trade_off(report["pruning"]))
+    for each in report["targets"]:
+        said = ", ".join(filter(None, (_speed(each), _memory(each), _agreement(each))))
+        share = "" if each["method"] == "exported" else f"{each['operator_share']:.1%} of operators accelerated, "
+        parts.append(Text(f"{each['target']}: {share}{said}\n{each['path']}", overflow="fold"))
     if report["samples"]:
         parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
@@ -429,6 +434,8 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
         table.add_row(name, "-" if value is None else f"{value:.4f}")
     for name, value in manifest.get("confidence", {}).items():
         table.add_row(name, "-" if value is None else f"{value:.4f}")
+    for name, value in manifest.get("compiled", {}).items():
+        table.add_row(f"compiled: {name}", str(value))
     for stage, key in manifest.get("provenance", {}).get("keys", {}).items():
         table.add_row(stage, key)
     for package, version in manifest.get("provenance", {}).get("versions", {}).items():
@@ -436,3 +443,80 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
     for what in document["unknown"]:
         table.add_row("unknown", Text(what))
     return table
+
+
+def compile_summary(document: dict[str, Any]) -> RenderableType:
+    """What was compiled, what it takes, and what is left to the CPU."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("written", Text(document["path"] or "nothing"))
+    table.add_row("by", Text(", ".join([document["tool"], *map(str, document["settings"].values())])))
+    shares = f"{document['operator_share']:.1%} of {document['operators']} operators"
+    if document["method"] != "exported":  # a microcontroller has nothing else to leave it to
+        name = "accelerated" if document["method"] == "compiled" else "screened"
+        table.add_row(name, f"{shares}, {document['mac_share']:.1%} of multiplications")
+    cycles = f", {document['cycles']:,} cycles" if "cycles" in document else ""
+    for name, value in (
+        ("speed", _speed(document) + cycles),
+        ("memory", _memory(document)),
+        ("agreement", _agreement(document)),
+    ):
+        if value:
+            table.add_row(name, value)
+    if not document["fallbacks"]:
+        return table
+    left = Table("left to the CPU", "layer", "why", "write instead", box=None, header_style="dim", pad_edge=False)
+    for column in left.columns:
+        column.overflow = "fold"
+    for each in document["fallbacks"][:_FALLBACKS]:
+        left.add_row(*(Text(each[key]) for key in ("operator", "layer", "why", "instead")))
+    more = len(document["fallbacks"]) - _FALLBACKS
+    return Group(table, Text(), left, Text(f"and {more:,} more: --json lists all" if more > 0 else ""))
+
+
+def targets_summary(document: dict[str, Any]) -> RenderableType:
+    """Every target: what is here of it; with a model, what it can do there."""
+    if document["model"] is None:
+        table = Table("target", "runs here", "compiles here", box=None, header_style="dim", pad_edge=False)
+        for row in document["targets"]:
+            cells = [_ability(row["runs"], "on its board alone"), _ability(row["compiles"], "as it is")]
+            table.add_row(row["target"], *cells)
+        return table
+    table = Table(Column("target", no_wrap=True), box=None, header_style="dim", pad_edge=False)
+    for name in ("", "speed", "memory", "as the reference"):
+        table.add_column(name, overflow="fold")
+    for row in document["targets"]:
+        share = f", {row['operator_share']:.0%} on it" if row["status"] in ("compiled", "falls back") else ""
+        table.add_row(row["target"], f"{row['status']}{share}", _speed(row), _memory(row), _agreement(row))
+    wanting = ("not installed", "refused")
+    notes = [f"{row['target']}: {row['note']}" for row in document["targets"] if row["status"] in wanting]
+    for row in document["targets"]:
+        notes += [
+            f"{row['target']}: {each['operator']} of {each['layer']}: {each['why']}; write {each['instead']}"
+            for each in row.get("fallbacks", [])[:_PLACES]
+        ]
+    return Group(table, *(Text(note, style="dim") for note in notes))
+
+
+def _ability(ability: dict[str, Any] | None, none: str) -> Text:
+    if ability is None:
+        return Text(none, style="dim")
+    return Text(("" if ability["able"] else "no: ") + ability["note"])
+
+
+def _speed(figures: dict[str, Any]) -> str:
+    if "inferences_per_second" in figures:
+        return f"{figures['inferences_per_second']:,.0f}/s, estimated"
+    return f"{_short(figures['p50_ms'])} ms" if "p50_ms" in figures else ""
+
+
+def _memory(figures: dict[str, Any]) -> str:
+    names = (("arena", "arena_bytes"), ("SRAM", "sram_bytes"), ("DRAM", "dram_bytes"), ("flash", "flash_bytes"))
+    return ", ".join(f"{name} {figures[key] / 1e3:,.0f} kB" for name, key in names if figures.get(key))
+
+
+def _agreement(figures: dict[str, Any]) -> str:
+    if (found := figures.get("agreement")) is None:
+        return ""
+    return f"{found['same_class']:.0%} same class, {found['largest_step']} off at most"

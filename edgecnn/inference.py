@@ -31,7 +31,8 @@ class Classifier:
     Args:
         bundle: what to run.
         threads: threads of the interpreter; None takes the cores of this process, at most 4.
-        target: a name in `edgecnn.targets.TARGETS`; None takes the first that is installed.
+        target: a name in `edgecnn.targets.TARGETS`; None takes what the file was
+            compiled for, else the first that is installed.
         top: how many predictions to return.
         reference: plain kernels, bit-exact across machines, and slow.
 
@@ -57,7 +58,9 @@ class Classifier:
         self.bundle = bundle
         self.labels = bundle.labels
         self.threads = threads or default_threads()
-        self._session = targets.choose(target).load(bundle.model, threads=self.threads, reference=reference)
+        self._session = targets.choose(target or bundle.compiled_for).load(
+            bundle.model, threads=self.threads, reference=reference
+        )
         self.runtime = self._session.runtime
         self._top = top
         inputs, outputs = self._session.inputs, self._session.outputs
