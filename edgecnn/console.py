@@ -507,7 +507,8 @@ def _ability(ability: dict[str, Any] | None, none: str) -> Text:
 
 def _speed(figures: dict[str, Any]) -> str:
     if "inferences_per_second" in figures:
-        return f"{figures['inferences_per_second']:,.0f}/s, estimated"
+        part = " for the NPU's part" if figures["fallbacks"] else ""
+        return f"{figures['inferences_per_second']:,.0f}/s, estimated{part}"
     return f"{_short(figures['p50_ms'])} ms" if "p50_ms" in figures else ""
 
 

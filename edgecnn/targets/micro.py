@@ -93,14 +93,8 @@ class MicroTarget:
         refuse_options("micro", options)
         found = operators(model.flatbuffer)
         check_compilable("micro", found)
-        if unknown := [fallback(op, "") for op in found if op.name not in RESOLVER_METHODS]:
-            first = unknown[0]
-            raise ModelError(
-                "TensorFlow Lite for Microcontrollers does not have all operators of this file.",
-                received=", ".join(sorted({f"{each.operator} of {each.layer}" for each in unknown})),
-                accepted="operators that it has",
-                remedy=f"instead of {first.operator} write {first.instead}",
-            )
+        if unknown := next((op.name for op in found if op.name not in RESOLVER_METHODS), None):
+            raise _without(unknown, model.flatbuffer)
         if not self.installed():
             raise MissingExtraError("tflite-micro", "micro")
         figures = _measured(model.flatbuffer, options.timeout_s)
@@ -161,6 +155,17 @@ def _enough(model: bytes) -> int:
     return activations + constants + 4096 * len(found) + 200_000
 
 
+def _without(operator: str, model: bytes) -> ModelError:
+    """The kernels have no such operator."""
+    left = [fallback(op, "") for op in operators(model) if op.name == operator]
+    return ModelError(
+        f"TensorFlow Lite for Microcontrollers has no kernel for {operator}, as this file wants it.",
+        received=", ".join(dict.fromkeys(f"{each.operator} of {each.layer}" for each in left)),
+        accepted="operators that it has",
+        remedy=f"write {left[0].instead} in its place" if left else "write another layer in its place",
+    )
+
+
 def _measured(model: bytes, timeout_s: float) -> dict[str, Any]:
     """The arena, and the agreement with the reference kernels, from a process of its own."""
     with TemporaryDirectory() as name:
@@ -171,7 +176,7 @@ def _measured(model: bytes, timeout_s: float) -> dict[str, Any]:
             run_tool(command, what="tflite-micro", timeout_s=timeout_s, folder=folder)
         except ModelError as error:
             if found := _NOT_THERE.search(str(error.received)):
-                error.received = f"the operator {found[1]}"
+                raise _without(found[1], model) from error
             raise
         figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
     return figures
