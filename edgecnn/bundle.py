@@ -181,7 +181,8 @@ class Bundle:
             facts: for the manifest: ``target``, and what it was compiled with.
         """
         if self.manifest is None:
-            return replace(self, model=model, appended=b"")
+            _, files = _split(self.model + self.appended)  # where each begins stands in a zip: it is written anew
+            return replace(self, model=model, appended=_zip(files, len(model)) if files else b"")
         digests = {"model_sha256": hashlib.sha256(model).hexdigest()}
         origin = {**facts, "from_sha256": self.manifest["model_sha256"]}
         return replace(self, model=model, manifest={**self.manifest, **digests, "compiled": origin})

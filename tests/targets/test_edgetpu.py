@@ -268,7 +268,9 @@ def test_a_device_that_is_not_there_and_a_wrong_pair_are_said(
             raise delegate
         return delegate
 
-    module = SimpleNamespace(__name__="tflite_runtime.interpreter", Interpreter=Interpreter, load_delegate=load_delegate)
+    module = SimpleNamespace(
+        __name__="tflite_runtime.interpreter", Interpreter=Interpreter, load_delegate=load_delegate
+    )
     monkeypatch.setattr(edgetpu.importlib, "import_module", lambda name: module)
     with pytest.raises(error) as caught:
         targets.TARGETS["edgetpu"].load(b"", threads=1)

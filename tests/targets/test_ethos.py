@@ -12,6 +12,7 @@ from edgecnn.targets import ethos
 from edgecnn.targets.compiling import CompileOptions
 from edgecnn.targets.operators import custom_codes, operators
 
+pytest.importorskip("ethosu", reason="pip install '.[ethos]'")
 GENERATIONS = ("ethos-u55", "ethos-u65", "ethos-u85")
 
 
@@ -140,10 +141,12 @@ def vela(folder: Path, *lines: str, timeout_s: float = 20) -> CompileFor:
 
 
 VERSION = "if '--version' in sys.argv: print('5.2.0'); sys.exit()"
-SUMMARY = "cycles_total,inferences_per_second,sram_memory_used,dram_memory_used,on_chip_flash_memory_used,off_chip_flash"
+SUMMARY = (
+    "cycles_total,inferences_per_second,sram_memory_used,dram_memory_used,on_chip_flash_memory_used,off_chip_flash"
+)
 DONE_NOTHING = (
     "os.mkdir('out'); shutil.copy('model.tflite', 'out/model_vela.tflite')",
-    f"pathlib.Path('out/model_summary_X.csv').write_text({SUMMARY + '_memory_used' + chr(10) + '0,nan,0,0,0,0'!r})",
+    f"pathlib.Path('out/model_summary_X.csv').write_text({SUMMARY + chr(10) + '0,nan,0,0,0,0'!r})",
 )
 
 

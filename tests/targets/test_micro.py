@@ -16,6 +16,7 @@ from edgecnn.targets.compiling import CompileOptions, Model
 from edgecnn.targets.micro_export import export
 from edgecnn.targets.operators import operators
 
+pytest.importorskip("tflite_micro", reason="pip install '.[micro]'")
 ASKED = CompileFor(target="micro")
 STRICT = ("-Wall", "-Wextra", "-Werror", "-pedantic")
 
