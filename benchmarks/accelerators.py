@@ -3,10 +3,11 @@
     pip install '.[build,ethos,micro]'
     python benchmarks/accelerators.py OUT
 
-The networks of ``benchmarks/architectures.py``, converted to int8 with random weights; the last ones are made larger,
-so that scores differ. The Ethos-U are those that `edgecnn compile` takes where nothing is said; speeds are Vela's
-estimates. tflite-micro is held against LiteRT's reference kernels over random images. The Edge TPU is screened, for
-Coral's compiler is in no package registry. OUT gets ``accelerators.json`` and ``accelerators.md``.
+The networks of ``benchmarks/architectures.py``, in int8 with random weights and the statistics of noise; the last
+layer's weights are made larger, so that scores differ. The Ethos-U are those that `edgecnn compile` takes where nothing
+is said; speeds are Vela's estimates. tflite-micro is held against LiteRT's reference kernels over random images. The
+Edge TPU is screened, for Coral's compiler is in no package registry. OUT gets ``accelerators.json`` and
+``accelerators.md``.
 """
 
 import json
@@ -50,9 +51,13 @@ def converted(network: Architecture, spec: InputSpec, classes: int) -> Bundle:
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     model = canonical(network.build(spec, classes))
+    noise = np.random.default_rng(0).integers(0, 256, (8, *spec.shape), np.uint8)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(spec.dequantize(noise), training=True)  # statistics as training leaves them: else activations fade away
     *weights, kernel, bias = model.get_weights()
     model.set_weights([*weights, kernel * 8, bias])
-    noise = np.random.default_rng(0).integers(0, 256, (4, *spec.shape), np.uint8)
     file, labels = converter.ptq_file(model, spec, noise), tuple(map(str, range(classes)))
     return Bundle(model=file, input=spec, labels=labels, manifest=None)
 

@@ -23,6 +23,7 @@ _INSTEAD = {  # what the accelerators do in the place of what they do not
     "LEAKY_RELU": "ReLU or ReLU6",
     "LOGISTIC": "ReLU6 in the network; a softmax at its end",
     "PRELU": "ReLU or ReLU6",
+    "MEAN": "a mean over rows and columns alone: SqueezeExcite in the place of CBAM",
     "DIV": "a multiplication by the inverse",
     "BATCH_MATMUL": "a convolution or a dense layer",
     "REDUCE_MAX": "a max pooling over the whole image",

@@ -36,7 +36,7 @@ _MODULE = "tflite_micro.python.tflite_micro.runtime"
 _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
 _NOT_THERE = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _TRIALS, _STEP_BYTES = 64, 1024
-IMAGES = 10  # random ones, over which the outputs are held against the reference kernels
+IMAGES = 5  # random ones, over which the outputs are held against the reference kernels
 
 
 class MicroTarget:
@@ -171,7 +171,7 @@ def _measured(model: bytes, timeout_s: float) -> dict[str, Any]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "model.tflite").write_bytes(model)
-        command = [sys.executable, "-m", "edgecnn.targets.micro", "model.tflite", "figures.json"]
+        command = [sys.executable, "-c", f"from {__name__} import main; main('model.tflite', 'figures.json')"]
         try:
             run_tool(command, what="tflite-micro", timeout_s=timeout_s, folder=folder)
         except ModelError as error:
@@ -250,7 +250,3 @@ def main(model: str, figures: str) -> None:
         Path(figures).write_text(json.dumps(measure(Path(model).read_bytes())))
     except (EdgecnnError, RuntimeError) as error:
         sys.exit(f"{error} {getattr(error, 'received', '')}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -141,9 +141,8 @@ def vela(folder: Path, *lines: str, timeout_s: float = 20) -> CompileFor:
 
 
 VERSION = "if '--version' in sys.argv: print('5.2.0'); sys.exit()"
-SUMMARY = (
-    "cycles_total,inferences_per_second,sram_memory_used,dram_memory_used,on_chip_flash_memory_used,off_chip_flash"
-)
+PLACES = ("sram", "dram", "on_chip_flash", "off_chip_flash")
+SUMMARY = ",".join(("cycles_total", "inferences_per_second", *(f"{place}_memory_used" for place in PLACES)))
 DONE_NOTHING = (
     "os.mkdir('out'); shutil.copy('model.tflite', 'out/model_vela.tflite')",
     f"pathlib.Path('out/model_summary_X.csv').write_text({SUMMARY + chr(10) + '0,nan,0,0,0,0'!r})",
