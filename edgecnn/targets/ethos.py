@@ -83,7 +83,7 @@ class EthosTarget:
     def compiling(self) -> Ability:
         """Whether Vela is here."""
         found = find_tool("vela", None)
-        return Ability(able=found is not None, note="vela" if found else "vela: pip install 'edgecnn[ethos]'")
+        return Ability(able=found is not None, note="vela" if found else "vela: pip install '.[ethos]'")
 
     def ready(self) -> None:
         """Nothing is imported."""

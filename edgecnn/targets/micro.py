@@ -52,7 +52,7 @@ class MicroTarget:
     def running(self) -> Ability:
         """See `edgecnn.targets.Target`."""
         here = self.installed()
-        return Ability(able=here, note="tflite-micro" if here else "tflite-micro: pip install 'edgecnn[micro]'")
+        return Ability(able=here, note="tflite-micro" if here else "tflite-micro: pip install '.[micro]'")
 
     compiling = running
 
@@ -114,7 +114,7 @@ class MicroTarget:
             raise UsageError(
                 "tflite-micro is installed, and cannot be imported.",
                 received=str(error),
-                remedy="pip install 'edgecnn[micro]' again, or choose another --target",
+                remedy="pip install '.[micro]' again, or choose another --target",
             ) from error
 
 
