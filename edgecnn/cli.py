@@ -151,14 +151,15 @@ def _number(*units: tuple[str, float]) -> Any:
 
 
 def _complete_recipes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Names, and files and folders where it may be a path."""
+    """Names and the recipe files that are here; any path where nothing of that begins like this."""
     from click.shell_completion import CompletionItem
 
-    found: list[Any] = []
+    names = [path.name for path in sorted(Path().glob("*.py"))]
     with suppress(ModuleNotFoundError):  # the device side alone is installed
         from edgecnn.build import recipes
 
-        found = [CompletionItem(name) for name in recipes.names() if name.startswith(incomplete)]
+        names = [*recipes.names(), *names]
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
     return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -170,7 +171,9 @@ def _complete_targets(context: click.Context, parameter: click.Parameter, incomp
 
 
 def _complete_views(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in ("terminal", "web", "window", "none") if name.startswith(incomplete)]
+    from edgecnn.device.views import VIEWS
+
+    return [name for name in VIEWS if name.startswith(incomplete)]
 
 
 def _complete_cameras(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -451,7 +452,7 @@ def explain_summary(document: dict[str, Any]) -> RenderableType:
         table.add_column("score", justify="right", no_wrap=True)
         table.add_column("picture", overflow="fold")
         for each in document["images"]:
-            names = (Text(each["image"]), Text(each["label"]))
+            names = (Text(Path(each["image"]).name), Text(each["label"]))
             table.add_row(*names, f"{each['score']:.3f}", Text(each["picture"]))
         parts.append(table)
     for what in ("sheet", "filters"):

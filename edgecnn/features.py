@@ -141,6 +141,8 @@ def _casts(tree: Any, operator: Any) -> bool:
 def _short(tensor: str) -> str:
     """The converter joins the names of what it fused, the first of them last: ``net/relu/Relu;net/stem/Conv2D1``."""
     parts = tensor.split(";")[-1].split("/")
+    if len(parts) > 2 and parts[-1].startswith("ReadVariableOp"):  # of the bias, behind the operator
+        parts.pop()
     return parts[-2] if len(parts) > 1 else parts[0]
 
 

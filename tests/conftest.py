@@ -172,3 +172,19 @@ def foreign_path(foreign_model: bytes, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("foreign") / "foreign.tflite"
     path.write_bytes(foreign_model)
     return path
+
+
+@pytest.fixture(scope="session")
+def square_model() -> Any:
+    """A Keras model that was trained to see a bright square; see `tests.squares`."""
+    from tests import squares
+
+    return squares.trained()
+
+
+@pytest.fixture(scope="session")
+def square_bundle(square_model: Any) -> Bundle:
+    """It in int8."""
+    from tests import squares
+
+    return squares.bundle_of(square_model)

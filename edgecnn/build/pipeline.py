@@ -24,7 +24,6 @@ from edgecnn.files import write_atomically, writing_to
 from edgecnn.latency import available_cores, host_facts
 from edgecnn.progress import Progress, Silent
 
-
 _LOG = logging.getLogger(__name__)
 
 
