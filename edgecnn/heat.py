@@ -46,21 +46,21 @@ def _heated(frame: Pixels, heat: NDArray[np.float32], region: tuple[int, int, in
 
 
 def _boxed(image: Pixels) -> Pixels:
-    """In the middle of a white square of one size."""
+    """At the top of a white square of one size, in its middle from left to right."""
     height, width = image.shape[:2]
     scale = _TILE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     box = np.full((_TILE, _TILE + _GAP, 3), _WHITE, np.uint8)
-    top, left = (_TILE - size[1]) // 2, (_TILE - size[0]) // 2
-    box[top : top + size[1], left : left + size[0]] = small
+    left = (_TILE - size[0]) // 2
+    box[: size[1], left : left + size[0]] = small
     return box
 
 
 def _words(lines: Sequence[str]) -> Pixels:
     column = np.full((_TILE, _TEXT, 3), _WHITE, np.uint8)
     for number, line in enumerate(lines[: _TILE // _LINE], start=1):
-        draw_text(column, line, (4, number * _LINE))
+        draw_text(column, line, (4, number * _LINE - 5))
     return column
 
 
