@@ -28,32 +28,44 @@ def row(frame: Pixels, heat: NDArray[np.float32], region: tuple[int, int, int, i
     Returns:
         RGB, uint8, of one size whatever the frame's is: a row of a sheet.
     """
-    parts = [_boxed(frame), _boxed(_heated(frame, heat, region)), _words(lines)]
+    height, width = frame.shape[:2]
+    scale = _TILE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left, bottom, right = (
+        round(edge * of / whole)
+        for edge, of, whole in (
+            (region[0], size[1], height),
+            (region[1], size[0], width),
+            (region[0] + region[2], size[1], height),
+            (region[1] + region[3], size[0], width),
+        )
+    )
+    part = np.s_[top : max(bottom, top + 1), left : max(right, left + 1)]
+    parts = [
+        _boxed(np.asarray(small, np.uint8)),
+        _boxed(_heated(np.asarray(small, np.uint8), heat, part)),
+        _words(lines),
+    ]
     return np.pad(np.hstack(parts), ((_GAP // 2, _GAP // 2), (_GAP, 0), (0, 0)), constant_values=_WHITE)
 
 
-def _heated(frame: Pixels, heat: NDArray[np.float32], region: tuple[int, int, int, int]) -> Pixels:
+def _heated(image: Pixels, heat: NDArray[np.float32], part: tuple[slice, slice]) -> Pixels:
     """The photo in grey, and in the colours of the heat where there is any; what the network does not see is pale."""
-    top, left, height, width = region
-    grey = cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    image = (grey // 3 + 165).astype(np.uint8)
-    fine = np.clip(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    drawn, seen = (grey // 3 + 165).astype(np.uint8), grey[part]
+    fine = np.clip(cv2.resize(heat, seen.shape[1::-1], interpolation=cv2.INTER_LINEAR), 0, 1)
     colours = cv2.applyColorMap(np.round(fine * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
     share = (np.sqrt(fine) * _MOST)[:, :, np.newaxis]
-    seen = grey[top : top + height, left : left + width]
-    image[top : top + height, left : left + width] = seen * (1 - share) + colours * share
-    return image
+    drawn[part] = seen * (1 - share) + colours * share
+    return drawn
 
 
 def _boxed(image: Pixels) -> Pixels:
     """At the top of a white square of one size, in its middle from left to right."""
-    height, width = image.shape[:2]
-    scale = _TILE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     box = np.full((_TILE, _TILE + _GAP, 3), _WHITE, np.uint8)
-    left = (_TILE - size[0]) // 2
-    box[: size[1], left : left + size[0]] = small
+    left = (_TILE - image.shape[1]) // 2
+    box[: image.shape[0], left : left + image.shape[1]] = image
     return box
 
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,15 @@ def test_progress_goes_over_all_images(square_bundle: Bundle, photo: Path, tmp_p
     explain_files(explainer, [photo, photo], tmp_path, progress)
     done = [step for step, _, _ in progress.updates]
     assert done == list(range(1, progress.updates[0][1] + 1))
+
+
+def test_it_needs_neither_tensorflow_nor_the_build(model: Path, photo: Path, tmp_path: Path) -> None:
+    barred = "tensorflow", "tf_keras", "filelock", "platformdirs", "h5py", "edgecnn.build"
+    code = f"import sys; sys.modules.update(dict.fromkeys({barred!r}))\nfrom edgecnn.cli import main; main()"
+    command = [sys.executable, "-c", code, "explain", str(model), str(photo), "--out", str(tmp_path)]
+    drawn = subprocess.run([*command, "--filters", "--layer", "first"], capture_output=True, text=True, check=False)
+    assert drawn.returncode == 0, drawn.stderr
+    assert {"photo.rise.png", "photo.first.png", "filters.png"} <= {path.name for path in tmp_path.iterdir()}
+    refusal = subprocess.run([*command, "--method", "grad-cam"], capture_output=True, text=True, check=False)
+    assert refusal.returncode == 2
+    assert "edgecnn[build]" in refusal.stderr

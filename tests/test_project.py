@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgecnn import Bundle
 from edgecnn.build import Folder, recipes
 from tests.test_cli import run
 
@@ -46,7 +48,11 @@ def test_once_photos_are_there_it_is_built(tmp_path: Path, monkeypatch: pytest.M
     built = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert built.returncode == 0, built.stderr
     assert built.stderr == ""
-    assert Path("artifacts/pets-quick/pets-quick.tflite").is_file()
+    manifest = Bundle.read("artifacts/pets-quick/pets-quick.tflite").manifest or {}
+    loud = run("build", "pets.py", "--quick", "--verbose")
+    assert re.search(r"versions: edgecnn \d", loud.stderr)
+    keys = dict(re.findall(r"(\S+): key ([0-9a-f]{32}) in ", loud.stderr))
+    assert manifest["provenance"]["keys"].items() <= keys.items()
 
 
 def test_what_is_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn import Bundle, console
+from edgecnn import console
 from edgecnn.cli import main
 from edgecnn.silence import silenced
 from tests.test_cli import run
@@ -47,16 +47,6 @@ def test_what_was_caught_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="edgecnn"), silenced():
         os.write(2, b"from below\n")
     assert caplog.messages == ["from below"]
-
-
-def test_a_build_tells_versions_and_keys(tmp_path: Path) -> None:
-    recipe = Path(__file__).parent / "build" / "tiny_recipe.py"
-    result = run("build", recipe, "--quick", "--out", tmp_path, "--verbose")
-    assert result.exit_code in (0, 3), result.stderr
-    assert re.search(r"versions: edgecnn \d", result.stderr)
-    keys = re.findall(r"(\S+): key ([0-9a-f]{32}) in ", result.stderr)
-    manifest = Bundle.read(next(tmp_path.glob("*.tflite"))).manifest or {}
-    assert manifest["provenance"]["keys"].items() <= dict(keys).items()
 
 
 def test_every_command_takes_both_but_those_that_say_nothing() -> None:
