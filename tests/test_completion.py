@@ -11,6 +11,7 @@ import pytest
 
 from tests.test_cli import run
 
+pytestmark = pytest.mark.native("starts shells")
 _BASH = """
 eval "$(edgecnn completion bash)"
 COMP_WORDS=({words})

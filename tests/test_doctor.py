@@ -27,6 +27,7 @@ def board(root: Path, *, throttled: str, millidegrees: int, governor: str) -> Pa
     return root
 
 
+@pytest.mark.tensorflow
 def test_this_installation_works_and_each_line_says_what_to_do() -> None:
     result = run("doctor", "--json")
     found = document(result)
@@ -42,6 +43,7 @@ def test_this_installation_works_and_each_line_says_what_to_do() -> None:
         assert (check["level"] == "ok") == (check["advice"] is None), check
 
 
+@pytest.mark.lengthy
 def test_tensorflow_is_not_imported() -> None:
     program = "import sys; from edgecnn.doctor import examine; examine(); print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
@@ -49,6 +51,7 @@ def test_tensorflow_is_not_imported() -> None:
     assert "'tf_keras'" not in modules
 
 
+@pytest.mark.lengthy
 def test_a_runtime_that_is_broken_is_said_and_one_that_works_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +65,7 @@ def test_a_runtime_that_is_broken_is_said_and_one_that_works_is_enough(
     assert "edgecnn[tflite-runtime]" in str(checks["tflite-runtime"].advice)
 
 
+@pytest.mark.native("a crash of the emulator")
 def test_a_runtime_that_crashes_is_said_and_without_another_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_TRIAL", "import os; os.kill(os.getpid(), 11)")
     checks = named(doctor._runtimes())
@@ -72,6 +76,7 @@ def test_a_runtime_that_crashes_is_said_and_without_another_nothing_works(monkey
     assert not document(result)["ok"]
 
 
+@pytest.mark.lengthy
 def test_a_board_that_suffers_is_said(tmp_path: Path) -> None:
     ill = board(tmp_path / "ill", throttled="50005", millidegrees=84_000, governor="powersave")
     checks = named(examine(system=ill, devices=tmp_path))

@@ -79,6 +79,7 @@ def test_what_layers_know_is_drawn(model: Path, photo: Path, tmp_path: Path) -> 
     assert "first, shrunk, second" in error(run("explain", model, photo, "--layer", "no", "--json"))["accepted"]
 
 
+@pytest.mark.tensorflow
 def test_grad_cam_names_what_works_where_the_build_is_not_here(model: Path, photo: Path) -> None:
     refusal = run("explain", model, photo, "--method", "grad-cam", "--json")
     assert refusal.exit_code == 2
@@ -124,6 +125,7 @@ def test_progress_goes_over_all_images(square_bundle: Bundle, photo: Path, tmp_p
     assert done == list(range(1, progress.updates[0][1] + 1))
 
 
+@pytest.mark.lengthy
 def test_it_needs_neither_tensorflow_nor_the_build(model: Path, photo: Path, tmp_path: Path) -> None:
     barred = "tensorflow", "tf_keras", "filelock", "platformdirs", "h5py", "edgecnn.build"
     code = f"import sys; sys.modules.update(dict.fromkeys({barred!r}))\nfrom edgecnn.cli import main; main()"

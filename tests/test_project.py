@@ -11,6 +11,8 @@ from edgecnn import Bundle
 from edgecnn.build import Folder, recipes
 from tests.test_cli import run
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.mark.parametrize("recipe", ["photos", "transfer"])
 def test_the_recipe_loads_and_is_that_of_its_project(

@@ -38,6 +38,7 @@ def test_a_map_is_highest_where_the_square_is_that_decides(
     assert inside > 5 * np.median(np.abs(found))
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_network_of_random_weights_gives_another_map(evidence: Evidence, method: Method) -> None:
     """Adebayo et al. 2018: a map that stays when what was learned goes is about the image alone.

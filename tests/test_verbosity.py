@@ -33,6 +33,7 @@ def test_quiet_keeps_errors(tmp_path: Path) -> None:
     assert "The model cannot be read." in refusal.stderr
 
 
+@pytest.mark.lengthy
 def test_verbose_shows_what_native_code_prints(bundle_path: Path) -> None:
     command = [sys.executable, "-m", "edgecnn", "show", bundle_path]
     loud, usual = (
@@ -55,6 +56,7 @@ def test_every_command_takes_both_but_those_that_say_nothing() -> None:
         assert ({"--quiet", "--verbose", "-q", "-v"} <= options) == (name not in ("service", "completion")), name
 
 
+@pytest.mark.native("starts a program of the host that is a terminal")
 def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
     command = f"{sys.executable} -m edgecnn show {bundle_path.with_name('gone.tflite')}"
 
