@@ -344,7 +344,9 @@ def _input_of_a_build(folder: Path) -> Any:
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
 @click.option("--mirror", is_flag=True, help="Swap left and right.")
 @click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
-@click.option("--view", metavar="NAME", shell_complete=_complete_views, help="terminal, web, window or none; see above.")
+@click.option(
+    "--view", metavar="NAME", shell_complete=_complete_views, help="terminal, web, window or none; see above."
+)
 @click.option("--listen", metavar="HOST[:PORT]", help="Where the view web is served (127.0.0.1:8042).")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
@@ -568,7 +570,7 @@ def _layers(candidate: Any, runs: int, document: dict[str, Any], picture: Path |
         host, run = document["host"], document["runs"][0]
         title = f"{candidate.path.name}, {run['name']}, {run['runtime']}, {host['board'] or host['processor']}"
         samples.write(picture, roofline.draw(found, title=title, advice=figures["advice"]))
-        click.echo(f"The roofline is {picture}.", err=True)
+        _say(f"The roofline is {picture}.")
     return figures
 
 

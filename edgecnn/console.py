@@ -58,12 +58,6 @@ class Verbosity:
         log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
-def say(line: str) -> None:
-    """A line to stderr, which ``--quiet`` silences."""
-    if not Verbosity.quiet:
-        sys.stderr.write(f"{line}\n")
-
-
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
     """Print a result: one JSON document, or its summary for people."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -95,8 +89,8 @@ def say_error(error: EdgecnnError) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line for people to stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    """Print a line for people to stderr, which ``--quiet`` silences."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=Verbosity.quiet)
     console.print(_wrapped(line, console, 0, hanging=2), markup=False)
 
 

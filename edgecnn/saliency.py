@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.bundle import Bundle
-from edgecnn.inference import Classifier, Prediction
 from edgecnn.features import exposing, logits_of
+from edgecnn.inference import Classifier, Prediction
 from edgecnn.preprocess import Pixels
 
 Method = Literal["occlusion", "rise"]
