@@ -62,9 +62,9 @@ def test_filters_are_those_that_were_learned(square_model: Any, square_bundle: B
 
 
 def test_a_file_without_convolutions_has_no_filters() -> None:
-    from edgecnn.doctor import tiny_model
+    from edgecnn.generated import empty_model
 
     with pytest.raises(ModelError, match="no first convolution"):
-        first_filters(tiny_model())
-    assert feature_layers(tiny_model()) == ()
-    assert logits_of(tiny_model()) is None
+        first_filters(empty_model())
+    assert feature_layers(empty_model()) == ()
+    assert logits_of(empty_model()) is None
