@@ -18,7 +18,7 @@ from edgecnn.progress import Progress
 from edgecnn.saliency import METHODS, Evidence, Map, OnStep, shown
 
 Look = Callable[[Pixels, int, OnStep], Map]
-DEFAULT = "rise"  # on photographs, what it marks is more often what decides than what occlusion marks
+DEFAULT = "rise"  # what it marks first costs the most; `benchmarks/explain_deletion.py`
 _ROWS = 50  # of one sheet
 _BEST = 3
 
