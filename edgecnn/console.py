@@ -2,12 +2,14 @@
 
 import io
 import json
+import logging
 import sys
 import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -29,6 +31,32 @@ _METHODS = {  # `edgecnn.build.convert.Candidate`
     "mixed": "int8 with some layers in float (mixed)",
 }
 _IN_BRACKETS = "95 % interval in brackets"
+_LEVELS = {"ok": "green", "warn": "yellow", "fail": "bold red"}  # `edgecnn.doctor.Level`
+
+
+class _Details(logging.Handler):
+    """What edgecnn's modules log, on stderr as it is now: a bar on a terminal makes room for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        sys.stderr.write(f"{record.getMessage()}\n")
+
+
+class Verbosity:
+    """How much people are told beside results and errors: ``quiet`` and ``verbose`` are set by the command line."""
+
+    quiet = False
+    _details = _Details()
+
+    @classmethod
+    def choose(cls, *, quiet: bool = False, verbose: bool = False) -> None:
+        """Say nothing of what happens meanwhile, or all: versions, stage keys, what the converter printed."""
+        cls.quiet = quiet
+        log = logging.getLogger("edgecnn")
+        log.removeHandler(cls._details)
+        if verbose:
+            log.addHandler(cls._details)
+        log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
@@ -62,8 +90,8 @@ def say_error(error: EdgecnnError) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line for people to stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    """Print a line for people to stderr, which ``--quiet`` silences."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=Verbosity.quiet)
     console.print(_wrapped(line, console, 0, hanging=2), markup=False)
 
 
@@ -109,12 +137,17 @@ class StderrProgress:
         self._bar.update(self._task, completed=done, description=note, visible=not total or done < total)
         if total and not self._console.is_terminal and time.monotonic() >= self._line_due:
             self._line_due = time.monotonic() + _LINE_EVERY_S
-            self._console.print(f"  {note} ({100 * done // total} %)", markup=False)
+            left = "" if note.endswith(" left") else _left(self._bar.tasks[0].time_remaining)
+            self._console.print(f"  {note} ({100 * done // total} %{left})", markup=False)
 
     def say(self, message: str) -> None:
         """A line that stays."""
         self._bar.update(self._task, visible=False)
         self._console.print(message, markup=False, soft_wrap=True)  # a path that is broken in two is none
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", {int(seconds) // 60}:{int(seconds) % 60:02} left"
 
 
 class _TimeRemaining(TimeRemainingColumn):
@@ -128,9 +161,9 @@ class _TimeRemaining(TimeRemainingColumn):
 @contextmanager
 def progress() -> Iterator[StderrProgress]:
     """Progress on stderr for as long as the block runs."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, quiet=Verbosity.quiet)
     columns = (BarColumn(20), TextColumn("{task.description}", markup=False), _TimeRemaining(compact=True))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=Verbosity.quiet or not console.is_terminal) as bar:
         yield StderrProgress(console, bar)
 
 
@@ -407,6 +440,36 @@ def _finding(finding: dict[str, Any]) -> Table:
         table.add_row("", Text(", ".join(named[:_PLACES]) + (f" and {left:,} more" if left > 0 else "")))
     if (left := len(finding["places"]) - _PLACES) > 0:
         table.add_row("", f"and {left:,} more: --json lists all")
+    return table
+
+
+def explain_summary(document: dict[str, Any]) -> RenderableType:
+    """What a file answers to some images, and where the pictures of why are."""
+    parts: list[RenderableType] = []
+    if document["images"]:
+        table = Table(Column("image", overflow="fold"), Column("answer", overflow="fold"), box=None, header_style="dim")
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("picture", overflow="fold")
+        for each in document["images"]:
+            names = (Text(Path(each["image"]).name), Text(each["label"]))
+            table.add_row(*names, f"{each['score']:.3f}", Text(each["picture"]))
+        parts.append(table)
+    for what in ("sheet", "filters"):
+        parts += [Text(f"{what}: {document[what]}", overflow="fold")] if document[what] else []
+    parts += [Text(f"feature maps: {path}", overflow="fold") for path in document["features"]]
+    return Group(*parts)
+
+
+def doctor_summary(document: dict[str, Any]) -> RenderableType:
+    """Each finding, and below it what to do."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in document["checks"]:
+        table.add_row(Text(check["level"], style=_LEVELS[check["level"]]), check["name"], Text(check["found"]))
+        if check["advice"]:
+            table.add_row("", "to do", Text(check["advice"]))
     return table
 
 

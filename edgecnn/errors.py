@@ -7,7 +7,7 @@ code  meaning
 ====  =====================================================================
 0     done; of ``demo`` also Ctrl-C and SIGTERM, which are normal ends, and the summary is printed
 1     a bug of ours (any exception that is not an `EdgecnnError`)
-2     wrong usage, or a part of edgecnn that is not installed
+2     wrong usage, or a part of edgecnn that is not installed; `doctor`: that fails
 3     a gate was missed: accuracy, agreement, size, latency, operators left to the CPU
 4     the data is unusable
 5     the model cannot be converted or compiled, or the file broke a promise about its types, scales or zeros

@@ -55,8 +55,9 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
         assert parameter.param_type_name == "argument" or getattr(parameter, "help", None), parameter.name
 
 
-def test_the_six_commands() -> None:
-    assert sorted(main.commands) == ["bench", "build", "data", "demo", "evaluate", "service", "show"]
+def test_the_commands() -> None:
+    names = "bench build completion data demo doctor evaluate explain new service show"
+    assert sorted(main.commands) == names.split()
 
 
 class Call(Exception):

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from edgecnn.files import write_atomically, writing_to
 from edgecnn.latency import available_cores, host_facts
 from edgecnn.progress import Progress, Silent
 from edgecnn.targets.compiling import Compiled
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -86,6 +89,7 @@ def follow(
         cache: where finished stages are.
         tensorboard: see `run`.
     """
+    _LOG.debug("versions: %s", ", ".join(f"{name} {version}" for name, version in versions().items()))
     beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
     data = recipe.data.open(recipe.input)
     out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
@@ -94,6 +98,7 @@ def follow(
     stages, checked = [], False
     for stage, others in zip(recipe.stages, beyond, strict=True):
         key = _key(described(stage), key or _root_key(recipe, data), *others)
+        _LOG.debug("%s: key %s in %s", stage.name, key, cache.root)
         with cache.locked(key, progress):
             artifact = cache.find(key)
             if cached := artifact is not None:
