@@ -48,7 +48,7 @@ def choose(name: str | None = None) -> Target:
     Raises:
         UsageError: there is no such target, or it (or any) is not installed, or it runs on a board alone.
     """
-    for target in [named(name)] if name else [target for target in TARGETS.values() if target.general]:
+    for target in [named(name)] if name is not None else [target for target in TARGETS.values() if target.general]:
         if target.installed():
             return target
     running = named(name).running() if name else None
