@@ -56,7 +56,7 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
 
 
 def test_the_commands() -> None:
-    names = "bench build compile completion data demo doctor evaluate explain new service show targets"
+    names = "bench build compile completion data demo doctor evaluate explain new report service show targets"
     assert sorted(main.commands) == names.split()
 
 
