@@ -63,10 +63,9 @@ class _Commands(click.Group):
             code = _fail(error, "--json" in arguments)
         except (KeyboardInterrupt, click.Abort):
             if "--json" in arguments:
-                _print_json(
-                    error_document("interrupted", "Interrupted.", None, None, "run the command again: it goes on")
-                )
-            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+                _print_json(error_document("interrupted", "Interrupted.", None, None, "run the command again"))
+            resumes = next((word for word in arguments if not word.startswith("-")), None) == "build"
+            click.echo(f"Interrupted.{' The same command goes on where it stopped.' if resumes else ''}", err=True)
             code = 130
         except Exception as error:
             traceback.print_exc()

@@ -27,7 +27,7 @@ from edgecnn.bundle import Bundle
 from edgecnn.card import card
 from edgecnn.compilation import CompileFor
 from edgecnn.errors import MissingExtraError
-from edgecnn.files import write_atomically, writing_to
+from edgecnn.files import check_folder, write_atomically, writing_to
 from edgecnn.latency import available_cores
 from edgecnn.progress import Progress, Silent
 from edgecnn.targets.compiling import Compiled
@@ -65,6 +65,7 @@ def run(
     check_installed()
     for each in recipe.targets:
         each.check_installed()
+    check_folder(out)
     cache, progress = cache or Cache(), progress or Silent()
     if tensorboard:
         with writing_to(tensorboard):
