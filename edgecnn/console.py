@@ -269,8 +269,8 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
             table.add_row(*_times(name, paced, with_ratio=len(rows) > 1))
     host, first = document["host"], rows[0]
     facts = (
-        f"{first['n']} invokes each over {first['loads']} loads, {first['warm_up']['discarded']} more to warm up; "
-        f"below them, 95 % intervals\n"
+        f"{_counted(first['n'], 'invoke')} each over {_counted(first['loads'], 'load')}, "
+        f"{first['warm_up']['discarded']} more to warm up; {_known(first['intervals'])}\n"
         f"{document['runtime']}; resident {document['rss_mb']} MB\n"
         f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
     )
@@ -290,14 +290,15 @@ def layers_summary(figures: dict[str, Any]) -> RenderableType:
     for row in figures["operators"]:
         heavy = row["time_ms"] and row["time_ms"] >= longest[-1]
         table.add_row(*_layer(row), style="bold" if heavy else None)
-    low, high = figures["sum_ratio_interval"] or (figures["sum_ratio"],) * 2
+    known = figures["sum_ratio_interval"]
+    interval = f"{known[0]:.3f}-{known[1]:.3f}" if known else "-: too few loads for an interval"
     limits = figures["limits"]
     rates = ", ".join(f"{rate / 1e9:.3g} GMAC/s in {kind}" for kind, rate in limits["macs_per_s"].items())
     facts = (
         f"The times are estimates: LiteRT keeps its profiler from Python, so each operator runs as a "
         f"model of its own, in turn with the whole. They sum up to {figures['sum_ms']:.4g} ms, the whole "
         f"takes {figures['whole_ms']:.4g} ms; round for round, the sum is {figures['sum_ratio']:.3f} "
-        f"({low:.3f}-{high:.3f}) of it. "
+        f"({interval}) of it. "
         f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory, "
         f"{limits['cache_bytes_per_s'] / 1e9:.3g} GB/s in the caches ({limits['cache_bytes'] / 2**20:.3g} MB)."
     )
@@ -326,10 +327,11 @@ def _warned(warnings: list[str]) -> list[Text]:
 def _times(name: str, figures: dict[str, Any], *, with_ratio: bool) -> list[str]:
     """The cells of a run."""
     known = figures["intervals"] or {}
-    cells = [name, _short(figures["min_ms"])]  # its interval would end where it is
+    cells = [name, _short(figures["min_ms"])]  # of which there is no interval
     for key in ("p50_ms", "p90_ms", "p99_ms"):
-        cells.append(f"{_short(figures[key])}{_below(known.get(key))}")
-    return cells + ([f"{_short(figures['ratio'])}{_below(figures['ratio_interval'])}"] if with_ratio else [])
+        cells.append(f"{_short(figures[key])}{_below(known[key]) if key in known else ''}")
+    ratio = _below(figures["ratio_interval"]) if figures["ratio_interval"] else ""  # the first run's is 1
+    return cells + ([f"{_short(figures['ratio'])}{ratio}"] if with_ratio else [])
 
 
 def _numbers(first: str, others: Iterable[str]) -> Table:
@@ -341,7 +343,21 @@ def _numbers(first: str, others: Iterable[str]) -> Table:
 
 
 def _below(interval: list[float] | None) -> str:
-    return f"\n[dim]{_short(interval[0], 3)}-{_short(interval[1], 3)}[/]" if interval else ""
+    """The line below a figure; a dash is an interval that so few timings do not give."""
+    shown = f"{_short(interval[0], 3)}-{_short(interval[1], 3)}" if interval else "-"
+    return f"\n[dim]{shown}[/]"
+
+
+def _known(intervals: dict[str, list[float] | None] | None) -> str:
+    """What stands below the figures."""
+    if not intervals:
+        return "too few loads for intervals"
+    dash = "" if all(intervals.values()) else ", - where there are too few invokes for one"
+    return f"below them, 95 % intervals{dash}"
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'s' * (number != 1)}"
 
 
 def _short(number: float, digits: int = 4) -> str:

@@ -100,7 +100,7 @@ class Layers:
             "macs_known": each.known,
             "bytes": each.bytes,
             "limit_ms": round(limit, 5),
-            "limit_share": round(limit / took, 4) if took and took >= self.empty_ms else None,
+            "limit_share": round(limit / long, 4) if (long := self._comparable(each)) else None,
         }
 
     def _prune_next(self) -> dict[str, Any] | None:
@@ -128,11 +128,13 @@ class Layers:
                 f"Prune next the {group.channels} channels of {first}{tied}: keeping {group.kept} would save about "
                 f"{saves:.3g} ms, {saves / total:.0%}, if times fall as channels do."
             )
-        timed = [(took - self.limit_ms(each), each, took) for each, took in self._timed()]
-        if timed:
-            _, each, took = max(timed, key=lambda one: one[0])
-            limit = f"{took:.3g} ms, and this computer could do it in {self.limit_ms(each):.2g}"
-            found.append(f"Farthest from the limit is {_called(each)}: {limit}.")
+        if worst := self._loses_most():
+            each, took = worst
+            limit = self.limit_ms(each)
+            found.append(
+                f"{_called(each)} loses most to its limit: it takes {took:.3g} ms, and this computer could do it in "
+                f"{limit:.2g} ({limit / took:.0%} of limit); the rest is {(took - limit) / total:.0%} of the time."
+            )
         if unknown := sorted({each.type for each in self.operators if not each.known}):
             found.append(f"What these multiply is not known, and counted as nothing: {', '.join(unknown)}.")
         if missing := [each for each in self.operators if self.times_ms[each.index] is None]:
@@ -148,8 +150,19 @@ class Layers:
             return []
         return ["The operators do not sum up to the whole: something else was going on, or the runtime joins some."]
 
-    def _timed(self) -> list[tuple[Operator, float]]:
-        return [(each, took) for each in self.operators if (took := self.times_ms[each.index]) is not None]
+    def _loses_most(self) -> tuple[Operator, float] | None:
+        """The operator that takes most ms above its limit, of those that have a share of it in the table, and its time.
+
+        That is not the one with the least share of its limit, which may take no time worth a thought.
+        """
+        shared = ((each, took) for each in self.operators if (took := self._comparable(each)) is not None)
+        worst = max(shared, key=lambda one: one[1] - self.limit_ms(one[0]), default=None)
+        return worst if worst and worst[1] > self.limit_ms(worst[0]) else None
+
+    def _comparable(self, each: Operator) -> float | None:
+        """Its time; None where there is none, or it is shorter than what was subtracted."""
+        took = self.times_ms[each.index]
+        return took if took and took >= self.empty_ms else None
 
 
 def _called(each: Operator) -> str:

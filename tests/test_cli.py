@@ -457,14 +457,14 @@ def test_bench_keeps_its_contract(bundle_path: Path) -> None:
 
 @pytest.mark.lengthy
 def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
-    options = ("--runs", 50, "--pace", 1000, "--plot", tmp_path / "times.png", "--json")
+    options = ("--runs", 60, "--pace", 1000, "--plot", tmp_path / "times.png", "--json")
     result = run("bench", bundle_path, foreign_path, *options)
     assert result.exit_code == 0, result.stderr
     ours, foreign = document(result)["runs"]
     assert [ours["name"], foreign["name"]] == ["tiny.tflite, 1 thread", "foreign.tflite, 1 thread"]
     assert (ours["ratio"], ours["ratio_interval"]) == (1.0, None)
     assert foreign["ratio_interval"][0] <= foreign["ratio"] <= foreign["ratio_interval"][1]
-    assert (foreign["paced"]["rate"], foreign["paced"]["n"]) == (1000.0, 50)
+    assert (foreign["paced"]["rate"], foreign["paced"]["n"]) == (1000.0, 60)
     picture = cv2.imread(str(tmp_path / "times.png"))
     assert picture is not None
     assert picture.shape[1] == 960

@@ -261,6 +261,24 @@ def test_a_bench_says_how_well_it_knows_what_it_says() -> None:
     assert ODD in shown
 
 
+def test_a_bench_has_a_dash_for_an_interval_that_is_not_known_and_counts_in_words() -> None:
+    figures = benched(paced=False)
+    first = figures["runs"][0]
+    first["intervals"]["p99_ms"] = None
+    shown = rendered(console.bench_summary(figures), width=400)
+    assert "below them, 95 % intervals, - where there are too few invokes for one" in shown
+    assert re.search(r"11111-13580 +\S+-\S+ +-\s", shown)
+    first |= {"n": 1, "loads": 1, "intervals": None, "ratio_interval": None}
+    shown = rendered(console.bench_summary(figures), width=400)
+    assert "1 invoke each over 1 load, 200 more to warm up; too few loads for intervals" in shown
+
+
+def test_a_sum_of_few_loads_has_no_interval() -> None:
+    assert "is 0.987 (0.980-0.990) of it" in rendered(console.layers_summary(layered()), width=400)
+    shown = rendered(console.layers_summary({**layered(), "sum_ratio_interval": None}), width=400)
+    assert "is 0.987 (-: too few loads for an interval) of it" in shown
+
+
 def test_names_are_shown_as_they_are_and_not_as_markup(bundle: Bundle) -> None:
     shown = rendered(console.show_summary(described(bundle)), width=400)
     assert f"edgecnn, {ODD}" in shown

@@ -78,9 +78,28 @@ def test_the_advice_says_what_to_prune_what_is_far_and_what_is_not_known() -> No
     assert document["prune_next"] == {
         "layers": ["first"], "operators": [0, 1, 2], "channels": 64, "kept": 48, "saves_ms": 2.5
     }  # fmt: skip
-    assert "CONV_2D second: 5 ms, and this computer could do it in 1" in far
+    assert far == (
+        "CONV_2D second loses most to its limit: it takes 5 ms, and this computer could do it in 1 (20% of limit); "
+        "the rest is 40% of the time."
+    )
     assert "CUMSUM" in unknown
     assert "WHILE loop" in missing
+
+
+def test_who_loses_most_to_its_limit_is_not_who_is_farthest_from_it() -> None:
+    """As the table has it: what it takes less its limit; who takes little may be farther below its limit."""
+    found = layers(times_ms=(6.0, 1.0, 3.0, None)).as_json()
+    first, odd, second, _ = found["operators"]
+    assert odd["limit_share"] < first["limit_share"] == second["limit_share"]
+    losses = {row["name"]: row["time_ms"] - row["limit_ms"] for row in (first, odd, second)}
+    assert max(losses, key=lambda name: losses[name]) == "first"
+    assert "CONV_2D first loses most to its limit: it takes 6 ms" in found["advice"][1]
+    assert "(33% of limit); the rest is 40% of the time" in found["advice"][1]
+
+
+@pytest.mark.parametrize("changes", [{"times_ms": (2.0, 0.1, 1.0, None)}, {"empty_ms": 6.0}])
+def test_nobody_loses_to_a_limit_that_all_reach_or_that_the_table_does_not_have(changes: dict[str, Any]) -> None:
+    assert not any("loses" in sentence for sentence in layers(**changes).as_json()["advice"])
 
 
 def test_of_many_layers_that_are_tied_a_few_are_named() -> None:
