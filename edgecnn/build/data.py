@@ -64,6 +64,7 @@ class Dataset:
         rule: the shares of the splits.
         labelled: whether it is known which image is of which class: else there is nothing to train on.
         remarks: what the owner of the images should know before they are trained on.
+        owned: whether somebody brought the images, and can bring more.
     """
 
     labels: tuple[str, ...]
@@ -72,6 +73,7 @@ class Dataset:
     _load: Callable[[Progress, Cache], Loaded]
     labelled: bool = True
     remarks: tuple[str, ...] = ()
+    owned: bool = True
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
     def load(self, progress: Progress, cache: Cache | None = None) -> Loaded:
@@ -107,6 +109,8 @@ class Dataset:
             return []
         counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
         check_splits(self.labels, counts, self.rule)
+        if not self.owned:
+            return []
         total = sum(counts.values(), Counter[int]())
         few = few_images({label: total[index] for index, label in enumerate(self.labels)}, self.rule)
         return [f"{few}; about {GOOD_START} a class are a good start"] if few else []
