@@ -370,3 +370,12 @@ def test_of_pictures_that_a_recipe_draws_nobody_is_asked_for_more(progress: Any)
     data.load(progress)
     assert progress.lines == []
     assert data.warnings() == ()
+
+
+def test_why_a_file_was_never_read_is_not_taken_from_the_cache(photos: Path, progress: Any) -> None:
+    odd = photos / "dog" / "odd.jpg"
+    os.mkfifo(odd)
+    assert opened(photos).load(progress).left_out == ((str(odd), "no regular file"),)
+    odd.unlink()
+    odd.symlink_to("nowhere.jpg")
+    assert opened(photos).load(progress).left_out == ((str(odd), "a link that leads nowhere"),)
