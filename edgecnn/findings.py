@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgecnn.formats import HANDLED
-from edgecnn.images import Split
+from edgecnn.images import GIVE_PERMISSION, NO_PERMISSION, Split
 from edgecnn.inspection import Inspection, Seen
 from edgecnn.splits import GOOD_START, Fault, few_images, images_needed
 
@@ -52,8 +52,8 @@ def document(inspection: Inspection) -> dict[str, Any]:
 
     Returns:
         ``schema``, ``root``, ``usable``, ``input`` (what a build brings images to), ``images``, ``classes`` (by label:
-        ``images``, and how many are in each split or left out), ``sizes`` and ``findings``; where a build would refuse
-        the folder ``error``, too.
+        ``images``, how many are in each split, and files that are left out), ``sizes`` and ``findings``; where a build
+        would refuse the folder ``error``, too.
     """
     refusal = inspection.refusal()
     return {
@@ -100,13 +100,24 @@ def _refused(inspection: Inspection) -> Iterable[Finding]:
 
 
 def _unreadable(inspection: Inspection) -> Iterable[Finding]:
-    if inspection.unreadable:
+    places: dict[bool, list[Place]] = {True: [], False: []}
+    for file, why in inspection.unreadable:
+        places[why == NO_PERMISSION].append(Place(paths=(inspection.name(file.path),), notes=(why,)))
+    if locked := places[True]:
+        yield Finding(
+            kind="no-permission",
+            message="permission is missing to read " + _counted(len(locked), "file or folder", "files or folders"),
+            build="leaves out what it cannot read, and lists it",
+            advice=GIVE_PERMISSION,
+            places=tuple(locked),
+        )
+    if unreadable := places[False]:
         yield Finding(
             kind="unreadable",
-            message=f"{_counted(len(inspection.unreadable), 'file', 'files')} cannot be read as an image",
+            message=f"{_counted(len(unreadable), 'file', 'files')} cannot be read as an image",
             build="leaves out what it cannot read, and lists it",
             advice="save it again as JPEG or PNG, or delete it",
-            places=tuple(Place(paths=(inspection.name(path),), notes=(why,)) for path, why in inspection.unreadable),
+            places=tuple(unreadable),
         )
 
 

@@ -4,12 +4,15 @@ A file's split is decided by the SHA-256 of its bytes, so that it is the same on
 image never straddle two splits, and adding an image moves no other.
 """
 
+import errno
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import cv2
 import numpy as np
@@ -21,6 +24,10 @@ Split = Literal["train", "validation", "calibration", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "calibration", "test")
 LARGEST_PIXELS = 2**28  # 268 megapixels, 0.8 GB once decoded; a file of kilobytes may claim more
 LARGEST_BYTES = 2**30
+NO_PERMISSION = "permission to read it is missing"
+NO_TARGET = "a link that leads nowhere"
+NO_REGULAR_FILE = "no regular file"
+GIVE_PERMISSION = "chmod -R u+rX FOLDER gives it where the files are yours; else ask their owner, or use sudo"
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")  # all but those that stand alone, and the stuffing
 
 
@@ -91,7 +98,8 @@ def class_folders(root: Path) -> tuple[tuple[str, ...], tuple[ImageFile, ...]]:
     """The classes below a folder, and every file that might be an image, sorted. Hidden files are passed over.
 
     A folder of ``train`` and ``test``, and perhaps ``val`` or ``validation``, holds class folders in each of them; a
-    class of one of them is one of all. Whether classes and images will do is for `edgecnn.splits.faults` to say.
+    class of one of them is one of all. Whether classes and images will do is for `edgecnn.splits.faults` to say, and
+    whether a file can be read at all for `read_image`: links that lead nowhere are among them, too; see `listed_files`.
 
     Raises:
         DataError: there is no such folder, or no class folder in it.
@@ -116,7 +124,7 @@ def beside_classes(root: Path, files: Sequence[ImageFile]) -> tuple[Path, ...]:
         files: those in its class folders; see `class_folders`.
     """
     parents = {root, *(root.joinpath(*file.path.relative_to(root).parts[:1]) for file in files if file.given)}
-    beside = [path for parent in parents for path in parent.iterdir() if path.is_file()]
+    beside = [path for parent in parents for path in parent.iterdir() if not is_folder(path)]
     return tuple(sorted(path for path in beside if not path.name.startswith(".")))
 
 
@@ -135,25 +143,28 @@ def _given_splits(root: Path) -> dict[str, Split]:
 
 
 def _class_folders(root: Path) -> dict[str, list[Path]]:
-    """The visible files in each class folder, by its name, sorted."""
+    """What is in each class folder, by its name; see `listed_files`."""
     problem = "the folder holds no class folders"
+    remedy = "sort the images into DIR/CLASS/, for example photos/cat/1.jpg and photos/dog/1.jpg"
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
         if folders:
-            return {folder.name: visible_files(folder) for folder in folders}
+            return {folder.name: listed_files(folder) for folder in folders}
         if not any(root.iterdir()):
             problem = "the folder is empty"
     except FileNotFoundError:
         problem = "there is no such folder"
     except NotADirectoryError:
         problem = "it is a file, and no folder"
+    except PermissionError:
+        problem, remedy = NO_PERMISSION, GIVE_PERMISSION
     except OSError as error:
         problem = f"it cannot be read ({error.strerror})"
     raise DataError(
         f"The data in {root} cannot be used: {problem}.",
         received=str(root),
         accepted="a folder with one folder a class, at least two of them, with images in each",
-        remedy="sort the images into DIR/CLASS/, for example photos/cat/1.jpg and photos/dog/1.jpg",
+        remedy=remedy,
     )
 
 
@@ -172,12 +183,33 @@ def read_image(path: Path) -> tuple[Pixels, str]:
         UnreadableImage: not an image, cut short, too large, or a file that the system does not let us read.
     """
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise UnreadableImage(f"larger than {LARGEST_BYTES / 1e9:.1f} GB")
-        data = path.read_bytes()
+        with open_image(path) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_BYTES:
+                raise UnreadableImage(f"larger than {LARGEST_BYTES / 1e9:.1f} GB")
+            data = file.read()
     except OSError as error:
         raise UnreadableImage(f"it cannot be read: {error.strerror}") from error
     return decode_image(data), hashlib.sha256(data).hexdigest()
+
+
+def open_image(path: Path) -> BinaryIO:
+    """Open a file, unless it is no regular one: to open a FIFO takes until somebody writes to it.
+
+    Raises:
+        UnreadableImage: it cannot be opened; without permission the reason is `NO_PERMISSION`.
+    """
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):  # see `listed_files`
+            os.scandir(path).close()
+        if not stat.S_ISREG(kind):
+            raise UnreadableImage(NO_REGULAR_FILE)
+        return path.open("rb", buffering=0)
+    except PermissionError as error:
+        raise UnreadableImage(NO_PERMISSION) from error
+    except OSError as error:
+        nowhere = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP) and path.is_symlink()
+        raise UnreadableImage(NO_TARGET if nowhere else f"it cannot be read: {error.strerror}") from error
 
 
 def decode_image(data: bytes) -> Pixels:
@@ -232,9 +264,37 @@ def _jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """Every file below a folder, sorted; hidden ones, and those in hidden folders, are passed over."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Every regular file below a folder, sorted; hidden ones, and those in hidden folders, are passed over."""
+    return [path for path in listed_files(folder) if path != folder and stat.S_ISREG(_mode(path))]
+
+
+def listed_files(folder: Path) -> list[Path]:
+    """All that is visible below a folder but folders, sorted, whether it can be read or not.
+
+    A folder that cannot be listed is there itself, for what is in it; a link to a folder is not followed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError:
+        return [folder]
+    found = list[Path]()
+    for entry in visible:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            found += listed_files(path)
+        elif not is_folder(path):
+            found.append(path)
+    return sorted(found)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder or leads to one, as far as the system lets us see."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0

@@ -17,6 +17,7 @@ from edgecnn.duplicates import THUMB, fingerprint, near_duplicates
 from edgecnn.errors import DataError
 from edgecnn.formats import oddities
 from edgecnn.images import (
+    NO_PERMISSION,
     SPLITS,
     ImageFile,
     Split,
@@ -76,7 +77,7 @@ class Inspection:
     labels: tuple[str, ...]
     rule: SplitRule
     images: tuple[Seen, ...]
-    unreadable: tuple[tuple[Path, str], ...] = ()
+    unreadable: tuple[tuple[ImageFile, str], ...] = ()
     outside: tuple[Path, ...] = ()
     copies: tuple[tuple[int, ...], ...] = ()
     alike: tuple[tuple[int, ...], ...] = ()
@@ -84,14 +85,14 @@ class Inspection:
     def refusal(self) -> DataError | None:
         """Why a build would not take the folder, as it would say it; None where it would; see `faults`, too."""
         try:
-            check_splits(self.labels, self.by_split(), self.rule)
+            check_splits(self.labels, self.by_split(), self.rule, self._locked())
         except DataError as error:
             return error
         return None
 
     def faults(self) -> list[Fault]:
         """Everything for which a build would not take the folder."""
-        return faults(self.labels, self.by_split())
+        return faults(self.labels, self.by_split(), self._locked())
 
     def by_split(self) -> dict[Split, Counter[int]]:
         """How many images of each class a build has in each split."""
@@ -102,13 +103,15 @@ class Inspection:
         return counts
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """By class, the images in it, in each split of it, and those that a build leaves out."""
-        by_split: dict[str, Counter[int]] = dict(self.by_split().items())
-        by_split["left_out"] = Counter(image.file.label for image in self.images if not image.split)
+        """By class, the images in it, in each split of it, and the files that a build leaves out, images or not."""
+        images = Counter(image.file.label for image in self.images)
+        left_out = Counter(image.file.label for image in self.images if not image.split)
+        left_out.update(file.label for file, _ in self.unreadable)
         return {
             label: {
-                "images": sum(counts[index] for counts in by_split.values()),
-                **{name: counts[index] for name, counts in by_split.items()},
+                "images": images[index],
+                **{split: counts[index] for split, counts in self.by_split().items()},
+                "left_out": left_out[index],
             }
             for index, label in enumerate(self.labels)
         }
@@ -125,6 +128,10 @@ class Inspection:
             }
             for name, place in (places.items() if ranked else ())
         }
+
+    def _locked(self) -> frozenset[int]:
+        """Classes with files for which permission is missing."""
+        return frozenset(file.label for file, why in self.unreadable if why == NO_PERMISSION)
 
     def name(self, path: Path) -> str:
         """A path below the folder."""
@@ -162,14 +169,14 @@ def inspect_folder(root: Path, progress: Progress, spec: InputSpec = INPUT) -> I
 
 def _read(
     files: Sequence[ImageFile], progress: Progress
-) -> tuple[list[Seen], list[tuple[Path, str]], tuple[NDArray[np.uint64], Pixels]]:
+) -> tuple[list[Seen], list[tuple[ImageFile, str]], tuple[NDArray[np.uint64], Pixels]]:
     """The images, what is none with the reason, and the hashes and thumbnails of the images."""
     seen: list[Seen] = []
-    unreadable: list[tuple[Path, str]] = []
+    unreadable: list[tuple[ImageFile, str]] = []
     hashes, thumbs = np.empty(len(files), np.uint64), np.empty((len(files), *THUMB), np.uint8)
     for done, (file, found) in enumerate(zip(files, _in_blocks(files), strict=True), start=1):
         if isinstance(found, str):
-            unreadable.append((file.path, found))
+            unreadable.append((file, found))
         else:
             image, hashes[len(seen)], thumbs[len(seen)] = found
             seen.append(image)

@@ -1,11 +1,11 @@
 """Whether classes and their images are such that a build can train, choose and measure with them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 
 from edgecnn.errors import DataError
-from edgecnn.images import Split, SplitRule, is_label
+from edgecnn.images import GIVE_PERMISSION, Split, SplitRule, is_label
 
 _NEEDED: tuple[Split, ...] = ("train", "validation", "test")
 GOOD_START = 100
@@ -17,6 +17,7 @@ _REMEDIES = {
     "case": "rename one, or put all their images into one",
     "one-class": "add another, such as one of pictures that show nothing of interest",
     "empty-class": "put images into it, or delete it",
+    "locked-class": GIVE_PERMISSION,
     "missing-in-split": "add images; an image's split follows from its content, or from your train/, val/ and test/",
 }
 
@@ -74,17 +75,23 @@ def name_faults(names: Sequence[str]) -> list[Fault]:
     return faults
 
 
-def faults(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]]) -> list[Fault]:
+def faults(
+    labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]], locked: Collection[int] = ()
+) -> list[Fault]:
     """Everything for which a build refuses images.
 
     Args:
         labels: the names of the classes.
         counts: by split, how many images each class has, by its index; a class without any may be missing.
+        locked: classes with files for which permission is missing.
     """
     found, sizes = name_faults(labels), _sizes(labels, counts)
     for index, label in enumerate(labels):
         missing = [split for split in _NEEDED if not counts[split].get(index)]
-        if not sizes[index]:
+        if not sizes[index] and index in locked:
+            what = f"the class {label} has no image that can be used, for permission to read is missing"
+            found.append(Fault(kind="locked-class", what=what))
+        elif not sizes[index]:
             found.append(Fault(kind="empty-class", what=f"the class {label} has no image that can be used"))
         elif missing:
             what = f"the class {label} has no {' and no '.join(missing)} image"
@@ -94,18 +101,24 @@ def faults(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]]) -> 
     return found
 
 
-def check_splits(labels: Sequence[str], counts: Mapping[Split, Mapping[int, int]], rule: SplitRule) -> None:
+def check_splits(
+    labels: Sequence[str],
+    counts: Mapping[Split, Mapping[int, int]],
+    rule: SplitRule,
+    locked: Collection[int] = (),
+) -> None:
     """Make sure that classes can be told apart and that each has an image in every split; see `faults`.
 
     Args:
         labels: the names of the classes.
         counts: by split, how many images each class has, by its index.
         rule: the shares of the splits.
+        locked: classes with files for which permission is missing.
 
     Raises:
         DataError: not so; it says all that is wrong, and how many images it takes.
     """
-    if found := faults(labels, counts):
+    if found := faults(labels, counts, locked):
         lines = _first([f"\n  - {fault.what}: {fault.remedy}" for fault in found], "\n  - and {} more")
         sizes = [f"{label}: {size}" for label, size in zip(labels, _sizes(labels, counts), strict=True)]
         raise DataError(

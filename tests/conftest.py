@@ -1,5 +1,6 @@
 """Real parts, made once a session: a small network with random weights, as every kind of file it can become."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable
@@ -64,6 +65,25 @@ def _has_rtsp_server() -> bool:
 @pytest.fixture
 def progress() -> Quiet:
     return Quiet()
+
+
+@pytest.fixture
+def lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Takes the permission to read a file or a folder away, from root, too."""
+    locked: list[Path] = []
+
+    def refusing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(path: Any = ".", *args: Any, **options: Any) -> Any:
+            if not isinstance(path, int) and Path(path) in locked:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *args, **options)
+
+        return checked
+
+    monkeypatch.setattr(Path, "open", refusing(Path.open))
+    monkeypatch.setattr(os, "scandir", refusing(os.scandir))
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+    return locked.append
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgecnn.findings import Finding, document, findings
-from edgecnn.images import ImageFile, Split, SplitRule
+from edgecnn.images import NO_PERMISSION, ImageFile, Split, SplitRule
 from edgecnn.inspection import Inspection, Seen
 
 ROOT = Path("photos")
@@ -43,10 +43,17 @@ def test_nothing_is_wrong_with_good_photos() -> None:
 
 
 def test_unreadable_files_have_their_reason() -> None:
-    finding = found(unreadable=((ROOT / "cat/a.jpg", "the file is empty"),))["unreadable"]
+    finding = found(unreadable=((seen("cat/a.jpg").file, "the file is empty"),))["unreadable"]
     assert finding.message.startswith("1 file cannot")
     assert paths(finding) == [("cat/a.jpg",)]
     assert finding.places[0].notes == ("the file is empty",)
+
+
+def test_what_permission_is_missing_for_need_not_be_saved_again() -> None:
+    every = found(unreadable=((seen("cat/a.jpg").file, NO_PERMISSION),))
+    assert list(every) == ["no-permission"]
+    assert every["no-permission"].message == "permission is missing to read 1 file or folder"
+    assert every["no-permission"].advice.startswith("chmod")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 import hashlib
 import io
+import os
 import struct
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,20 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors import DataError
-from edgecnn.images import SPLITS, SplitRule, UnreadableImage, class_folders, decode_image, read_image, split_digest
+from edgecnn.images import (
+    NO_PERMISSION,
+    NO_REGULAR_FILE,
+    NO_TARGET,
+    SPLITS,
+    SplitRule,
+    UnreadableImage,
+    beside_classes,
+    class_folders,
+    decode_image,
+    read_image,
+    split_digest,
+    visible_files,
+)
 from edgecnn.preprocess import Pixels
 
 
@@ -224,6 +239,46 @@ def test_a_class_of_one_split_is_one_of_all(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path / ("x" * 300))
+
+
+def test_a_folder_without_permission_is_said_with_what_gives_it(tmp_path: Path, lock: Callable[[Path], None]) -> None:
+    lock(folder_of(tmp_path / "photos", cat=1))
+    with pytest.raises(DataError, match="permission to read it is missing") as caught:
+        class_folders(tmp_path / "photos")
+    assert "chmod" in str(caught.value.remedy)
+
+
+def odd_files(root: Path) -> None:
+    """Links that lead nowhere, in circles and to a folder, and a FIFO."""
+    (root / "broken.jpg").symlink_to("nowhere.jpg")
+    (root / "circle.jpg").symlink_to("circle.jpg")
+    (root / "folder").symlink_to(root)
+    os.mkfifo(root / "fifo.jpg")
+
+
+def test_what_is_no_regular_file_is_in_its_class_and_has_its_reason(tmp_path: Path) -> None:
+    folder_of(tmp_path, cat=1, dog=1)
+    odd_files(tmp_path / "dog")
+    (tmp_path / "gone").symlink_to("no folder of a class any more")
+    _, files = class_folders(tmp_path)
+    found = [file.path for file in files if file.label == 1]
+    assert [path.name for path in found] == ["0.png", "broken.jpg", "circle.jpg", "fifo.jpg"]
+    assert [path.name for path in visible_files(tmp_path / "dog")] == ["0.png"]
+    assert beside_classes(tmp_path, files) == (tmp_path / "gone",)
+    for path, reason in zip(found[1:], (NO_TARGET, NO_TARGET, NO_REGULAR_FILE), strict=True):
+        with pytest.raises(UnreadableImage, match=reason):
+            read_image(path)
+
+
+def test_what_may_not_be_read_is_in_its_class_and_has_its_reason(tmp_path: Path, lock: Callable[[Path], None]) -> None:
+    folder_of(tmp_path, cat=2, dog=2)
+    (tmp_path / "cat" / "deeper").mkdir()
+    for locked in (tmp_path / "cat" / "0.png", tmp_path / "cat" / "deeper", tmp_path / "dog"):
+        lock(locked)
+        with pytest.raises(UnreadableImage, match=NO_PERMISSION):
+            read_image(locked)
+    found = [(file.label, str(file.path.relative_to(tmp_path))) for file in class_folders(tmp_path)[1]]
+    assert found == [(0, "cat/0.png"), (0, "cat/1.png"), (0, "cat/deeper"), (1, "dog")]
 
 
 def saved(image: Any, kind: str, **options: Any) -> bytes:

@@ -1,4 +1,6 @@
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def as_it_was_seen(seen: Inspection) -> tuple[dict[str, list[int]], set[str]]:
         split: [by_class[index] for index in range(len(seen.labels))] for split, by_class in seen.by_split().items()
     }
     nowhere = [image.file.path for image in seen.images if image.split is None]
-    return counts, {str(path) for path in (*nowhere, *(path for path, _ in seen.unreadable))}
+    return counts, {str(path) for path in (*nowhere, *(file.path for file, _ in seen.unreadable))}
 
 
 def test_input_and_splits_are_those_of_the_recipe_for_photos() -> None:
@@ -86,10 +88,51 @@ def test_what_cannot_be_read_is_where_a_build_has_it(photos: Path, progress: Any
     (photos / "red apple" / "truly a png.jpg").write_bytes(png(7777))
     seen = inspect_folder(photos, progress)
     assert as_it_was_seen(seen) == as_a_build_has_it(photos, progress)
-    reasons = {path.name: why for path, why in seen.unreadable}
+    reasons = {file.path.name: why for file, why in seen.unreadable}
     assert list(reasons) == ["cut.png", "unreadable.jpg", "empty.jpg", "notes.png"]
     assert reasons["empty.jpg"] == "the file is empty"
     assert len(seen.images) == 3 * EACH + 1
+
+
+def test_what_is_no_regular_file_or_may_not_be_read_is_where_a_build_has_it(
+    photos: Path, progress: Any, lock: Callable[[Path], None]
+) -> None:
+    (photos / "猫" / "broken.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(photos / "猫" / "fifo.jpg")
+    lock(photos / "red apple" / "03.png")
+    lock(photos / "Crème brûlée")
+    seen = inspect_folder(photos, progress)
+    assert {(seen.name(file.path), why) for file, why in seen.unreadable} == {
+        ("猫/broken.jpg", "a link that leads nowhere"),
+        ("猫/fifo.jpg", "no regular file"),
+        ("red apple/03.png", "permission to read it is missing"),
+        ("Crème brûlée", "permission to read it is missing"),
+    }
+    assert [(each["images"], each["left_out"]) for each in seen.counts().values()] == [(0, 1), (EACH - 1, 1), (EACH, 2)]
+    by_kind = {finding.kind: finding for finding in findings(seen)}
+    for kind in ("locked-class", "no-permission"):
+        assert "permission" in by_kind[kind].message
+        assert "chmod" in by_kind[kind].advice
+    assert "empty-class" not in by_kind
+    assert len(by_kind["unreadable"].places) == 2
+    with pytest.raises(DataError, match="Crème brûlée has no image that can be used, for permission") as caught:
+        Folder(path=str(photos)).open(INPUT).load(progress)
+    assert caught.value.message == seen.refusal().message  # type: ignore[union-attr]
+    assert "chmod" in caught.value.message
+    left_out, advice = progress.lines[-2:]
+    assert left_out.startswith("4 of 83 files are left out")
+    assert all(seen.name(file.path) in left_out and why in left_out for file, why in seen.unreadable)
+    assert "chmod" in advice
+
+
+def test_files_that_are_left_out_are_as_many_as_in_a_build(photos: Path, progress: Any) -> None:
+    (photos / "猫" / "notes.txt").write_text("no image")
+    (photos / "red apple" / "empty.jpg").write_bytes(b"")
+    shutil.copy(photos / "猫" / "01.png", photos / "red apple" / "cat.png")
+    seen = inspect_folder(photos, progress)
+    left_out = [each["left_out"] for each in seen.counts().values()]
+    assert left_out == [0, 2, 2]
+    assert sum(left_out) == len(Folder(path=str(photos)).open(INPUT).load(progress).left_out)
 
 
 def given_splits(drawn: Path, root: Path) -> Path:

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from edgecnn.build.cache import Cache
 from edgecnn.build.pixels import Rows, Stored, decoded, in_blocks
 from edgecnn.errors import DataError
-from edgecnn.images import SPLITS, Split, SplitRule, read_image, split_digest
+from edgecnn.images import (
+    GIVE_PERMISSION,
+    NO_PERMISSION,
+    SPLITS,
+    Split,
+    SplitRule,
+    UnreadableImage,
+    open_image,
+    read_image,
+    split_digest,
+)
 from edgecnn.preprocess import InputSpec, Pixels
 from edgecnn.progress import Progress
 from edgecnn.splits import GOOD_START, check_splits, check_unlabelled, few_images
@@ -48,10 +58,11 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """All splits, and the files that are in none, each with the reason."""
+    """All splits, the files that are in none, each with the reason, and classes of files without permission to read."""
 
     splits: Mapping[Split, Images]
     left_out: tuple[tuple[str, str], ...] = ()
+    locked: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +75,7 @@ class Dataset:
         rule: the shares of the splits.
         labelled: whether it is known which image is of which class: else there is nothing to train on.
         remarks: what the owner of the images should know before they are trained on.
+        owned: whether somebody brought the images, and can bring more.
     """
 
     labels: tuple[str, ...]
@@ -72,6 +84,7 @@ class Dataset:
     _load: Callable[[Progress, Cache], Loaded]
     labelled: bool = True
     remarks: tuple[str, ...] = ()
+    owned: bool = True
     _loaded: list[Loaded] = field(default_factory=list, compare=False)
 
     def load(self, progress: Progress, cache: Cache | None = None) -> Loaded:
@@ -106,7 +119,9 @@ class Dataset:
             check_unlabelled({split: len(images) for split, images in loaded.splits.items()})
             return []
         counts = {split: Counter(images.labels.tolist()) for split, images in loaded.splits.items()}
-        check_splits(self.labels, counts, self.rule)
+        check_splits(self.labels, counts, self.rule, loaded.locked)
+        if not self.owned:
+            return []
         total = sum(counts.values(), Counter[int]())
         few = few_images({label: total[index] for index, label in enumerate(self.labels)}, self.rule)
         return [f"{few}; about {GOOD_START} a class are a good start"] if few else []
@@ -177,6 +192,10 @@ def of_items(
         pixels, unreadable = decoded(
             contents, len(items), read, spec, note="reading images", progress=progress, cache=cache
         )
+        # What was never read has no digest: the reason in the cache may be another file's.
+        unreadable = [
+            reason if items[index].digest else _why(read, index) or reason for index, reason in enumerate(unreadable)
+        ]
         places = np.cumsum([not reason for reason in unreadable]) - 1
         reasons = [reason or unused.get(index, "") for index, reason in enumerate(unreadable)]
         kept = [index for index, reason in enumerate(reasons) if not reason]
@@ -186,8 +205,11 @@ def of_items(
         left_out += sorted((names[index], reason) for index, reason in unused.items() if not unreadable[index])
         if left_out:
             progress.say(f"{len(left_out)} of {len(items)} files are left out:{_listed(left_out)}")
+        locked = frozenset(items[index].label for index, why in enumerate(unreadable) if why == NO_PERMISSION)
+        if locked:
+            progress.say(f"permission to read some of them is missing: {GIVE_PERMISSION}")
         splits = by_split([items[index] for index in kept], pixels.of(places[kept]), rule)
-        return Loaded(splits=splits, left_out=tuple(left_out))
+        return Loaded(splits=splits, left_out=tuple(left_out), locked=locked)
 
     return Dataset(labels=labels, digest=content_digest(rule, content), rule=rule, _load=load, remarks=remarks)
 
@@ -234,12 +256,21 @@ def file_digests(paths: Sequence[Path]) -> list[str]:
 def _file_digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_image(path) as file:
             while part := file.read(2**20):
                 digest.update(part)
-    except OSError:
+    except (OSError, UnreadableImage):
         return ""
     return digest.hexdigest()
+
+
+def _why(read: Callable[[int], Pixels], index: int) -> str:
+    """Why an image cannot be read."""
+    try:
+        read(index)
+    except UnreadableImage as error:
+        return str(error)
+    return ""
 
 
 def _unused(

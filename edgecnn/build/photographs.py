@@ -7,7 +7,7 @@ import edgecnn
 from edgecnn.build.data import Dataset, Item, file_digests, of_items, read_item
 from edgecnn.errors import DataError
 from edgecnn.evaluation import UNKNOWN
-from edgecnn.images import SplitRule, visible_files
+from edgecnn.images import SplitRule, is_folder, listed_files
 from edgecnn.preprocess import InputSpec, Pixels
 
 _PACKAGE = Path(edgecnn.__file__).parent
@@ -57,14 +57,15 @@ def unlabelled(folder: Path, labels: tuple[str, ...], spec: InputSpec) -> Datase
         labels: of the network that answers.
         spec: its input.
     """
-    files = [path for path in visible_files(folder) if path.suffix.lower() in _SUFFIXES]
-    paths = {digest: path for path, digest in zip(files, file_digests(files), strict=True)}
-    items = [Item(name=str(paths[digest]), label=UNKNOWN, digest=digest) for digest in sorted(paths)]
+    files = [path for path in listed_files(folder) if path.suffix.lower() in _SUFFIXES or is_folder(path)]
+    # What cannot be read has no digest, and no copy.
+    unique = {digest or str(path): (digest, path) for path, digest in zip(files, file_digests(files), strict=True)}
+    items = [Item(name=str(path), label=UNKNOWN, digest=digest) for digest, path in sorted(unique.values())]
 
     def read(index: int) -> Pixels:
         return read_item(items[index])
 
-    content = [list(labels), sorted(paths)]
+    content = [list(labels), [item.digest for item in items]]
     return replace(of_items(labels, items, read, content=content, rule=_HALVES, spec=spec), labelled=False)
 
 

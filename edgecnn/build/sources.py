@@ -119,7 +119,8 @@ class Shapes:
             ]
             return Loaded(splits=by_split(items, pixels, self.rule))
 
-        return Dataset(labels=shapes.CLASSES, digest=content_digest(self.rule, content), rule=self.rule, _load=load)
+        digest = content_digest(self.rule, content)
+        return Dataset(labels=shapes.CLASSES, digest=digest, rule=self.rule, _load=load, owned=False)
 
 
 def _listed(paths: Sequence[Path]) -> str:

@@ -363,3 +363,19 @@ def test_what_a_build_does_not_look_at_and_classes_of_few_images_are_said(photos
     beside, few = progress.lines
     assert beside == "unsure.jpg is beside the class folders, where no build looks"
     assert few == "few images: cat has 30, dog has 30; about 100 a class are a good start"
+
+
+def test_of_pictures_that_a_recipe_draws_nobody_is_asked_for_more(progress: Any) -> None:
+    data = Shapes(images_per_class=40).open(SPEC)
+    data.load(progress)
+    assert progress.lines == []
+    assert data.warnings() == ()
+
+
+def test_why_a_file_was_never_read_is_not_taken_from_the_cache(photos: Path, progress: Any) -> None:
+    odd = photos / "dog" / "odd.jpg"
+    os.mkfifo(odd)
+    assert opened(photos).load(progress).left_out == ((str(odd), "no regular file"),)
+    odd.unlink()
+    odd.symlink_to("nowhere.jpg")
+    assert opened(photos).load(progress).left_out == ((str(odd), "a link that leads nowhere"),)

@@ -1,5 +1,6 @@
 """Photographs without labels: what they are for, and a build that has no others."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,14 @@ def test_half_calibrates_and_half_measures(folder: Path, progress: Any) -> None:
     assert (data["test"].labels == UNKNOWN).all()
     assert data["test"].pixels.shape == (sizes["test"], 32, 32, 3)
     assert [Path(path).name for path, _ in data.load(progress).left_out] == ["cut.jpg"]
+
+
+def test_every_photograph_that_cannot_be_read_is_listed(folder: Path, progress: Any) -> None:
+    (folder / "home" / "broken.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(folder / "trip" / "fifo.jpg")
+    data = Photographs(labels=LABELS, path=str(folder)).open(SPEC)
+    left_out = [Path(path).name for path, _ in data.load(progress).left_out]
+    assert left_out == ["cut.jpg", "broken.jpg", "fifo.jpg"]
 
 
 def test_data_of_a_recipe_without_labels_is_any_folder(folder: Path) -> None:
