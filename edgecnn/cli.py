@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,7 @@ def _number(*units: tuple[str, float]) -> Any:
 _model = click.argument("model", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="Put one JSON document on stdout.")
 _target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime, ...")
+_on = click.option("--on", "host", metavar="USER@HOST", help="Run on that computer, over ssh; see `device`.")
 _one_thread_count = click.option("--threads", type=click.IntRange(1, 64), help="Threads of the interpreter.")
 
 
@@ -262,7 +263,16 @@ def _input_of_a_build(folder: Path) -> Any:
     return recipes.find(choice.chosen(folder).recipe, data=folder, quick=False).input
 
 
-@main.command()
+class _Demo(click.Command):
+    """Keeps the options as they are typed, for another computer's command line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See click."""
+        ctx.meta["edgecnn.typed"] = self.make_parser(ctx).parse_args(list(args))[0]
+        return super().parse_args(ctx, args)
+
+
+@main.command(cls=_Demo)
 @_model
 @click.option("--camera", metavar="SOURCE", help="0, csi, rtsp://..., http://..., a file, synthetic.")
 @click.option("--size", metavar="WxH", callback=_size, help="Asked of the camera, such as 640x480.")
@@ -296,6 +306,7 @@ def _input_of_a_build(folder: Path) -> Any:
 )
 @_one_thread_count
 @_target
+@_on
 @_json
 def demo(
     model: Path,
@@ -308,6 +319,7 @@ def demo(
     view: str | None,
     smooth: float | None,
     collect_limit: float | None,
+    host: str | None,
     as_json: bool,
     **others: Any,
 ) -> None:
@@ -331,6 +343,15 @@ def demo(
             remedy="write the events to a file, or leave out --json",
         )
     scripted = as_json or others["events"] == "-" or others["frames"] is not None or others["record"] is not None
+    if host:
+        from edgecnn import remote
+
+        typed = {("json" if name == "as_json" else name): value for name, value in _typed().items()}
+        page = _default_view(listen=others["listen"], scripted=scripted, by_file=False) if view is None else view
+        options = {name: value for name, value in typed.items() if name not in ("model", "host")}
+        with console.progress() as progress, _ended_by_sigterm():
+            code = remote.demo(host, model, options, progress=progress, page=page == "web")
+        raise click.exceptions.Exit(code)
     by_file = view is None and not scripted and are_images(others["camera"])
     rotation: Any = int(rotate)
     asked = Demo(
@@ -347,6 +368,11 @@ def demo(
         summary = play(bundle, asked, _say).as_json()
     if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+def _typed() -> dict[str, Any]:
+    typed: dict[str, Any] = click.get_current_context().meta["edgecnn.typed"]
+    return typed
 
 
 def _default_view(*, listen: str | None, scripted: bool, by_file: bool) -> str:
@@ -389,6 +415,13 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
     from edgecnn.files import write_atomically
 
     typed = demo.make_context("demo", [str(model), *options]).params  # wrong options are said now
+    if typed["host"]:
+        raise UsageError(
+            "A service is one of the computer that it runs on.",
+            received=f"--on {typed['host']}",
+            accepted="the options of a demo there",
+            remedy="leave out --on, and run edgecnn service on that computer",
+        )
     Bundle.read(model)
     out = out or Path("edgecnn.service")
     online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
@@ -403,6 +436,7 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
 @click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Then so many a second, too.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
+@_on
 @_json
 def bench(
     models: tuple[Path, ...],
@@ -411,9 +445,10 @@ def bench(
     runs: int | None,
     pace: float | None,
     plot: Path | None,
+    host: str | None,
     as_json: bool,
 ) -> None:
-    """Measure the latency of one invoke on this machine.
+    """Measure the latency of one invoke on this machine, or on another one.
 
     Several files, runtimes and thread counts are timed in turn, and each compared
     with the first. A tight loop shows what the processor can do; --pace FPS shows
@@ -424,6 +459,15 @@ def bench(
 
     if plot:
         samples.check_name(plot)
+    if host:
+        from edgecnn import remote
+
+        with console.progress() as progress:
+            ran = remote.bench(
+                host, models, progress=progress, plot=plot, threads=threads, target=target, runs=runs, pace=pace
+            )
+        _print_ran(ran, console.bench_summary, as_json=as_json)
+        return
     chosen = candidates.candidates(models, names=target.split(",") if target else None, threads=threads or (1,))
     with console.progress() as progress:
         measured = measure(
@@ -445,19 +489,64 @@ def bench(
 @click.option("--split", metavar="NAME", help="test or all; the default is test on the folder it was built from.")
 @_one_thread_count
 @_target
+@_on
 @_json
 def evaluate(
-    model: Path, data: Path, split: str | None, threads: int | None, target: str | None, as_json: bool
+    model: Path,
+    data: Path,
+    split: str | None,
+    threads: int | None,
+    target: str | None,
+    host: str | None,
+    as_json: bool,
 ) -> None:
     """Measure the accuracy of a file on a folder of class folders."""
     from edgecnn import Bundle, Classifier, console
     from edgecnn.evaluation import evaluate_folder
+
+    if host:
+        from edgecnn import remote
+
+        with console.progress() as progress:
+            ran = remote.evaluate(host, model, data, progress=progress, split=split, threads=threads, target=target)
+        _print_ran(ran, console.evaluation_summary, as_json=as_json)
+        return
 
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
     with Classifier(bundle, threads=threads, target=target) as classifier, console.progress() as progress:
         document = evaluate_folder(classifier, data, split=split, progress=progress)
     console.to_stdout(document, console.evaluation_summary(document), as_json=as_json)
+
+
+def _print_ran(ran: Any, summary: Callable[[dict[str, Any]], Any], *, as_json: bool) -> None:
+    """What a command on another computer printed, as that command would here; its errors are on stderr already."""
+    from edgecnn import console
+
+    if ran.code:
+        if as_json and ran.document:
+            _print_json(ran.document)
+        raise click.exceptions.Exit(ran.code)
+    console.to_stdout(ran.document, summary(ran.document), as_json=as_json)
+
+
+@main.group()
+def device() -> None:
+    """Other computers, such as a Raspberry Pi, that commands run on with --on.
+
+    They are reached with the system's ssh and your own ssh config, without a
+    question: with a key, and as a known host. All that is put there is in one
+    folder, ~/.edgecnn.
+    """
+
+
+@device.command()
+@click.argument("host", metavar="USER@HOST")
+def forget(host: str) -> None:
+    """Remove all that edgecnn has put on that computer."""
+    from edgecnn import remote
+
+    click.echo(f"{'Removed' if remote.forget(host) else 'There was no'} ~/.edgecnn on {host}.", err=True)
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """Real parts, made once a session: a small network with random weights, as every kind of file it can become."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -43,6 +44,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Some tests talk to a real server that comes from Debian."""
     if item.get_closest_marker("gst_rtsp_server") and not _has_rtsp_server():
         pytest.skip("apt install --no-install-recommends python3-gi gir1.2-gst-rtsp-server-1.0")
+    if item.get_closest_marker("sshd") and not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()):
+        pytest.skip("apt install --no-install-recommends openssh-server")
 
 
 @cache

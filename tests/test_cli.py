@@ -54,8 +54,26 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
         assert parameter.param_type_name == "argument" or getattr(parameter, "help", None), parameter.name
 
 
-def test_the_six_commands() -> None:
-    assert sorted(main.commands) == ["bench", "build", "data", "demo", "evaluate", "service", "show"]
+def test_the_commands() -> None:
+    assert sorted(main.commands) == ["bench", "build", "data", "demo", "device", "evaluate", "service", "show"]
+
+
+def test_a_demo_elsewhere_gets_the_options_as_they_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["demo", MODEL, "--on", "pi", "--size", "640x480", "--mirror", "--roi", "0,0,1,1", "--collect-limit", "1GB"]
+    positional, named = called(monkeypatch, "edgecnn.remote.demo", *words)
+    typed = {"size": "640x480", "mirror": True, "roi": "0,0,1,1", "collect_limit": "1GB"}
+    assert positional == ("pi", Path(MODEL), typed)
+    assert named["page"]  # no terminal, and no script either
+    assert not called(monkeypatch, "edgecnn.remote.demo", *words, "--json")[1]["page"]
+
+
+def test_a_service_is_of_the_computer_that_it_runs_on(bundle_path: Path) -> None:
+    result = run("service", bundle_path, "--on", "pi")
+    assert (result.exit_code, "one of the computer that it runs on" in result.stderr) == (2, True)
+
+
+def test_a_window_elsewhere_is_seen_by_nobody(bundle_path: Path) -> None:
+    assert error(run("demo", bundle_path, "--on", "pi", "--view", "window", "--json"))["code"] == "usage"
 
 
 class Call(Exception):
