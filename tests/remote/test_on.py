@@ -1,16 +1,21 @@
 """Commands on another computer: a real sshd on loopback, whose login shell runs this machine's Python."""
 
+import contextlib
 import json
+import os
 import signal
+import socket
 import subprocess
+import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgecnn.shapes import CLASSES, render
-from tests.remote.conftest import Pi, command, on
+from tests.remote.conftest import SSHD, Pi, command, on
 
 pytestmark = pytest.mark.sshd
 SOON_S = 60
@@ -20,7 +25,7 @@ def wait(condition: object, popen: "subprocess.Popen[str] | None" = None) -> Non
     end = time.monotonic() + SOON_S
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end
-        assert popen is None or popen.poll() is None
+        assert popen is None or popen.poll() is None, popen.communicate()
         time.sleep(0.02)
 
 
@@ -133,3 +138,37 @@ def test_ctrl_c_ends_a_demo_there(ready: Pi, bundle_path: Path) -> None:
     running.communicate(timeout=SOON_S)
     assert running.returncode == 0
     wait(ready.quiet)
+
+
+def test_a_page_there_is_a_page_here(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
+    """With a network of its own there, else both ends of the forwarded port were one port."""
+    rights = "" if os.geteuid() == 0 else "--map-current-user --keep-caps"
+    inside = (
+        f"import fcntl, os, socket, struct; s = socket.socket(); "
+        f"fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 1)); "  # SIOCSIFFLAGS, IFF_UP
+        f"os.execv('{SSHD}', ['{SSHD}', '-i', '-f', '{ready.config.parent / 'sshd_config'}'])"
+    )
+    (tmp_path / "apart").write_text(f'#!/bin/sh\nexec unshare {rights} --net {sys.executable} -c "{inside}"\n')
+    (tmp_path / "apart").chmod(0o755)
+    proxied = ready.config.read_text() + f"  ProxyCommand {tmp_path / 'apart'}\n"
+    (tmp_path / "config").write_text(proxied)
+    (tmp_path / "bin" / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F "{tmp_path / "config"}" "$@"\n')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    running = started("demo", bundle_path, "--camera", "synthetic", "--listen", f"127.0.0.1:{port}")
+    page = ""
+
+    def shown() -> bool:
+        nonlocal page
+        with contextlib.suppress(OSError):
+            page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read().decode()
+        return bool(page)
+
+    try:
+        wait(shown, running)
+    finally:
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=SOON_S)
+    assert "<title>" in page
+    assert running.returncode == 0, said
