@@ -403,30 +403,64 @@ def _ended_by_sigterm() -> Iterator[None]:
 @_model
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DEMO OPTIONS]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The unit to write (edgecnn.service).")
-def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
+@click.option("--user", is_flag=True, help="A service of yours, for systemctl --user.")
+def service(model: Path, options: tuple[str, ...], out: Path | None, user: bool) -> None:
     """Write a systemd unit that runs the demo as a service.
 
     All other options are those of `edgecnn demo`. The service has a user of its
     own, may write to /var/lib/edgecnn alone, and is started again whenever it ends
-    or hangs.
+    or hangs. With --user it runs as you, and needs no root.
     """
     from edgecnn import Bundle
-    from edgecnn.device.service import unit
+    from edgecnn.device.service import unit, user_unit
     from edgecnn.files import write_atomically
 
-    typed = demo.make_context("demo", [str(model), *options]).params  # wrong options are said now
+    typed = _service_options(model, options)
+    Bundle.read(model)
+    out = out or Path("edgecnn.service")
+    online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
+    if user:
+        text = user_unit(model, options, file=out.name, state=out.absolute().parent)
+    else:
+        text = unit(model, options, file=out.name, online=online)
+    write_atomically(out, text.encode())
+    click.echo(f"The unit is {out}; its first lines say how to install it.", err=True)
+
+
+def _service_options(model: Path, options: Sequence[str]) -> dict[str, Any]:
+    """What a demo would make of them; wrong ones are said now."""
+    typed = demo.make_context("demo", [str(model), *options]).params
     if typed["host"]:
         raise UsageError(
             "A service is one of the computer that it runs on.",
             received=f"--on {typed['host']}",
             accepted="the options of a demo there",
-            remedy="leave out --on, and run edgecnn service on that computer",
+            remedy="edgecnn deploy installs one on another computer",
         )
-    Bundle.read(model)
-    out = out or Path("edgecnn.service")
-    online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
-    write_atomically(out, unit(model, options, file=out.name, online=online).encode())
-    click.echo(f"The unit is {out}; its first lines say how to install it.", err=True)
+    return typed
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@_model
+@click.argument("host", metavar="USER@HOST")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DEMO OPTIONS]")
+def deploy(model: Path, host: str, options: tuple[str, ...]) -> None:
+    """Install a bundle on another computer, as a service.
+
+    All other options are those of `edgecnn demo`, which it runs from its start on,
+    for the user that ssh logs in as. What was deployed before is kept beside it,
+    and runs again if the new one does not start.
+    """
+    from edgecnn import console, remote
+
+    _service_options(model, options)
+    with console.progress() as progress:
+        done = remote.deploy(host, model, options, progress=progress)
+    click.echo(f"{model.name} runs on {host}, from {done['release']}.", err=True)
+    if done["previous"]:
+        click.echo(f"What ran before is kept in {done['previous']}.", err=True)
+    if not done["at_boot"]:
+        click.echo(f"It ends with the user's last login; once, there: sudo loginctl enable-linger {'$USER'}", err=True)
 
 
 @main.command()
@@ -543,7 +577,7 @@ def device() -> None:
 @device.command()
 @click.argument("host", metavar="USER@HOST")
 def forget(host: str) -> None:
-    """Remove all that edgecnn has put on that computer."""
+    """Remove all that edgecnn has put on that computer, a deployed service too."""
     from edgecnn import remote
 
     click.echo(f"{'Removed' if remote.forget(host) else 'There was no'} ~/.edgecnn on {host}.", err=True)

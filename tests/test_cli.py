@@ -55,7 +55,17 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
 
 
 def test_the_commands() -> None:
-    assert sorted(main.commands) == ["bench", "build", "data", "demo", "device", "evaluate", "service", "show"]
+    assert sorted(main.commands) == [
+        "bench",
+        "build",
+        "data",
+        "demo",
+        "deploy",
+        "device",
+        "evaluate",
+        "service",
+        "show",
+    ]
 
 
 def test_a_demo_elsewhere_gets_the_options_as_they_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:

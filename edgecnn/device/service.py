@@ -79,6 +79,61 @@ RestrictAddressFamilies=AF_UNIX
 """
 
 
+_USER_UNIT = """\
+# Written by `edgecnn service --user`. To install it:
+#   install -D -m 644 {file} ~/.config/systemd/user/{file}
+#   systemctl --user daemon-reload && systemctl --user enable --now {file} && loginctl enable-linger
+# What it says: journalctl --user -u {name} -f
+[Unit]
+Description=edgecnn: {model}, live
+Documentation=man:systemd.exec(5)
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart={command}
+WorkingDirectory={state}
+Restart=always
+RestartSec=5
+WatchdogSec=30
+TimeoutStopSec=15
+
+# What a user may take from itself: it reads and writes what the user may.
+NoNewPrivileges=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+UMask=0077
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def user_unit(
+    model: Path, options: Sequence[str], *, state: Path, file: str = "edgecnn.service", python: Path | None = None
+) -> str:
+    """The text of a unit for ``systemctl --user``, which needs neither root nor files that everybody may read.
+
+    Args:
+        model: the bundle.
+        options: of ``edgecnn demo``, as they are typed.
+        state: its working folder.
+        file: what the unit will be called.
+        python: with edgecnn installed; None takes the one that runs this.
+    """
+    words = [str(python or Path(sys.executable)), "-m", "edgecnn", "demo", str(model.absolute()), *options]
+    return _USER_UNIT.format(
+        file=file,
+        name=file.removesuffix(".service"),
+        model=model.name.replace("%", "%%"),
+        command=" ".join(_quoted(word) for word in words),
+        state=str(state.absolute()).replace("%", "%%"),
+    )
+
+
 def unit(
     model: Path,
     options: Sequence[str],

@@ -3,8 +3,8 @@
 ``there.py`` is what runs at the other end; whatever it writes is in one folder there, ``~/.edgecnn``.
 """
 
-from edgecnn.remote.commands import bench, demo, evaluate
+from edgecnn.remote.commands import bench, demo, deploy, evaluate
 from edgecnn.remote.host import connected, forget
 from edgecnn.remote.run import Ran, ran
 
-__all__ = ["Ran", "bench", "connected", "demo", "evaluate", "forget", "ran"]
+__all__ = ["Ran", "bench", "connected", "demo", "deploy", "evaluate", "forget", "ran"]

@@ -1,5 +1,6 @@
 """``bench``, ``evaluate`` and ``demo`` on another computer, with names of this one in what they say."""
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from edgecnn.bundle import Bundle
 from edgecnn.errors import UsageError
 from edgecnn.images import class_folders
 from edgecnn.progress import Progress
+from edgecnn.remote.host import connected
 from edgecnn.remote.run import Ran, ran
 
 
@@ -97,6 +99,28 @@ def demo(host: str, model: Path, typed: Mapping[str, Any], *, progress: Progress
         forward=_port(options.get("listen")) if page else None,
         stdout=sys.stdout.buffer,
     ).code
+
+
+def deploy(host: str, model: Path, words: Sequence[str], *, progress: Progress) -> dict[str, Any]:
+    """Install a bundle there, as a service of its user's that runs the demo; what ran before is kept beside it.
+
+    Args:
+        host: as ssh takes it.
+        model: a bundle of this computer.
+        words: options of ``edgecnn demo``, as they are typed.
+        progress: where to say what takes long.
+
+    Returns:
+        ``release`` and ``previous``, folders there, and ``at_boot``: whether it starts with the computer.
+
+    Raises:
+        UsageError, BundleError: see `Bundle.read`.
+        DeviceError: see `connected`; or the service did not start, and what ran before runs again.
+    """
+    data = Bundle.read(model).data
+    digest = hashlib.sha256(data).hexdigest()
+    with connected(host, progress, models={digest: data}) as there:
+        return there.link.ask("deploy", venv=there.venv, name=model.name, sha256=digest, words=list(words))
 
 
 def _port(listen: str | None) -> int | None:

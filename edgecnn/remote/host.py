@@ -189,6 +189,11 @@ def _error(host: str, refusal: Refused) -> EdgecnnError:
             "a demo that starts there",
             f"try the same options with edgecnn demo --on {host}",
         ),
+        "unit": (
+            f"There is no service for these options on {host}.",
+            "a bundle, options of edgecnn demo, and no other edgecnn.service of this user's",
+            f"try the same options with edgecnn demo --on {host}, or move what was received away, there",
+        ),
         "systemd": (
             f"{host} has no systemd for its users.",
             "systemctl --user that answers, as on a Raspberry Pi OS",

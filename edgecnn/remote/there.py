@@ -29,6 +29,8 @@ MAGIC = b"\0edgecnn\0"  # whatever a login shell prints comes before it
 SILENCE_S = 40.0  # so long without a sign of life, and the link counts as gone
 GRACE_S = 10.0  # for a program that was asked to end
 FOLDER = Path.home() / ".edgecnn"
+SERVICE = "edgecnn.service"
+UNIT = Path.home() / ".config" / "systemd" / "user" / SERVICE  # the one thing that is elsewhere: a link into the folder
 _PIECE = 1 << 16
 
 
@@ -80,6 +82,11 @@ class Link:
         """What came already and was not asked for."""
         rest, self._waiting = self._waiting, b""
         return rest
+
+    def check(self) -> None:
+        """Make sure that somebody listens, before what cannot be taken back."""
+        if self.readable(0) and not self._waiting:
+            self._waiting = self._more()
 
     def send(self, kind: bytes, data: bytes) -> None:
         """A frame."""
@@ -289,7 +296,7 @@ class There:
 
     def _forget_others(self, venv: str) -> None:
         """Earlier environments, but for those that run something now or are a service's."""
-        services = "".join(unit.read_text() for unit in FOLDER.glob("deploy/*.service"))
+        services = "".join(unit.read_text() for unit in FOLDER.glob(f"deploy/*/{SERVICE}"))
         for other in FOLDER.glob("venv-*"):
             if other.name in (venv, f"{venv}.part") or f"/{other.name}/" in services:
                 continue
@@ -362,9 +369,46 @@ class There:
                 self._link.send(DATA, piece)
         return {}
 
+    def deploy(self, *, venv: str, name: str, sha256: str, words: list[str]) -> dict[str, Any]:
+        """A kept model as a service of this user's: made beside what runs, switched to by one rename, or back again."""
+        if _systemctl("show-environment")[0]:
+            raise Refused("systemd", _systemctl("show-environment")[1])
+        if os.path.lexists(UNIT) and not (UNIT.is_symlink() and FOLDER in UNIT.readlink().parents):
+            raise Refused("unit", f"{UNIT} is there already, and not deploy's")
+        deployed = FOLDER / "deploy"
+        with alone(self._link):
+            release = deployed / f"{sha256[:16]}-{secrets.token_hex(4)}"
+            release.mkdir(parents=True)
+            try:
+                shutil.copyfile(FOLDER / "models" / sha256, release / name)
+                unit = ["service", "--user", "--out", str(release / SERVICE), "--", str(release / name), *words]
+                command = [str(FOLDER / venv / "bin" / "python"), "-m", "edgecnn", *unit]
+                code, said = watched(self._link, command, where=release, show=False)
+                if code:
+                    raise Refused("unit", _last(said))
+                self._link.check()
+                before = _current()
+                _switch(release)
+                if said := _started():
+                    _switch(before)
+                    _started()
+                    raise Refused("service", said)
+            except BaseException:
+                if _current() != release:
+                    shutil.rmtree(release, ignore_errors=True)
+                raise
+            for old in deployed.glob("*-*"):
+                if old not in (release, before):
+                    shutil.rmtree(old, ignore_errors=True)
+        stays = subprocess.run(["loginctl", "enable-linger"], capture_output=True, check=False).returncode == 0
+        return {"release": str(release), "previous": str(before) if before else None, "at_boot": stays}
+
     def forget(self) -> dict[str, Any]:
-        """The folder goes, and a service with it."""
+        """The folder goes, and the service with it."""
         there = FOLDER.is_dir()
+        if _current():
+            _switch(None)
+            _started()
         shutil.rmtree(FOLDER, ignore_errors=True)
         if FOLDER.exists():
             raise Refused("forget", ", ".join(path.name for path in FOLDER.iterdir()))
@@ -403,6 +447,48 @@ class There:
             with suppress(FileNotFoundError), held(old, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
                 if free:
                     shutil.rmtree(old, ignore_errors=True)
+
+
+def _current() -> Path | None:
+    link = FOLDER / "deploy" / "current"
+    return link.readlink() if link.is_symlink() else None
+
+
+def _switch(release: Path | None) -> None:
+    """To this release by one rename, or to none."""
+    link = FOLDER / "deploy" / "current"
+    if release is None:
+        _systemctl("disable", "--now", SERVICE)
+        link.unlink(missing_ok=True)
+        UNIT.unlink(missing_ok=True)
+        return
+    beside = link.with_name("next")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(release)
+    beside.rename(link)
+    UNIT.parent.mkdir(parents=True, exist_ok=True)
+    UNIT.unlink(missing_ok=True)
+    UNIT.symlink_to(link / SERVICE)
+
+
+def _started() -> str:
+    """What systemd has against what is current now, and nothing where it runs; it does when it has its first answer."""
+    _systemctl("daemon-reload")
+    if not _current():
+        return ""
+    for words in (("enable", SERVICE), ("restart", SERVICE)):
+        code, said = _systemctl(*words)
+        if code:
+            return said
+    return ""
+
+
+def _systemctl(*words: str) -> tuple[int, str]:
+    try:
+        done = subprocess.run(["systemctl", "--user", *words], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return 127, str(error)
+    return done.returncode, _last(done.stderr)
 
 
 def _plain(temporary: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.device import Answer, Frame
-from edgecnn.device.service import unit
+from edgecnn.device.service import unit, user_unit
 from edgecnn.device.views import NoView
 from edgecnn.device.watchdog import Watched
 from edgecnn.errors import UsageError
@@ -124,3 +124,13 @@ def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     with Watched(NoView()) as view:
         view.show(answer())
+
+
+@pytest.mark.systemd
+@needs_systemd
+def test_systemd_takes_the_unit_of_a_user(model: Path, python: Path, tmp_path: Path) -> None:
+    path = tmp_path / "edgecnn.service"
+    path.write_text(user_unit(model, ["--roi", '$x %h "q"'], state=tmp_path, python=python))
+    verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert line(path.read_text(), "ExecStart").endswith('/my 100%% model.tflite" "--roi" "$$x %%h \\"q\\""')
