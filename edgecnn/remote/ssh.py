@@ -6,11 +6,11 @@ connection stays open for a minute after its last use, so that the next command 
 
 import json
 import os
-import select
 import shlex
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,6 +102,9 @@ class Ssh:
         assert process.stdout is not None
         self._to, self._from = process.stdin, process.stdout
         self._waiting = b""
+        self._sending, self._closed = threading.Lock(), threading.Event()
+        # In a thread of its own, for who reads our stdout may be slow, or read nothing for a while.
+        threading.Thread(target=self._live, name="alive", daemon=True).start()
 
     def ask(
         self,
@@ -123,7 +126,7 @@ class Ssh:
             DeviceError: the link was lost.
         """
         stopped = False
-        with suppress(BrokenPipeError):  # it refuses, or the link is gone: what it says is read below
+        with self._sending, suppress(BrokenPipeError):  # it refuses, or the link is gone: what it says is read below
             self._to.write(json.dumps({"op": op, **arguments}).encode() + b"\n")
             for piece in payload:
                 self._to.write(piece)
@@ -148,7 +151,7 @@ class Ssh:
         Raises:
             DeviceError: there is no way in, or no Python that will do.
         """
-        self._tell(b"%09d" % len(program) + program)
+        self._tell(b"%09d" % len(program) + program)  # before any sign of life, which is due later
         before = b""
         while there.MAGIC not in before:
             piece = self._read()
@@ -162,9 +165,15 @@ class Ssh:
         return header[:1], self._exactly(*struct.unpack(">I", header[1:]))
 
     def _tell(self, text: bytes) -> None:
-        with suppress(BrokenPipeError):
+        with self._sending, suppress(BrokenPipeError):
             self._to.write(text)
             self._to.flush()
+
+    def _live(self) -> None:
+        """Signs of life; none gets between a request and its bytes."""
+        while not self._closed.wait(_ALIVE_EVERY_S):
+            with suppress(ValueError):  # closed meanwhile
+                self._tell(b"alive\n")
 
     def _exactly(self, size: int) -> bytes:
         while len(self._waiting) < size:
@@ -175,12 +184,11 @@ class Ssh:
         return found
 
     def _read(self) -> bytes:
-        while not select.select([self._from], [], [], _ALIVE_EVERY_S)[0]:
-            self._tell(b"alive\n")
         return os.read(self._from.fileno(), 1 << 16)
 
     def close(self) -> None:
         """Whatever still runs there is ended."""
+        self._closed.set()
         with suppress(OSError):
             self._to.close()
         try:

@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.errors import DeviceError, EdgecnnError, UsageError
 from edgecnn.remote import connected, forget
+from edgecnn.remote.ssh import Ssh
 from tests.conftest import Quiet
 from tests.remote.conftest import Pi, on
 
@@ -170,3 +171,14 @@ def test_a_wheel_is_the_same_twice() -> None:
     from edgecnn.remote.wheel import wheel
 
     assert hashlib.sha256(wheel().data).digest() == hashlib.sha256(wheel().data).digest()
+
+
+def test_signs_of_life_go_on_while_much_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edgecnn.remote.ssh._ALIVE_EVERY_S", 0.01)
+    said = tmp_path / "said"
+    words = ["sh", "-c", 'yes & cat > "$0"; kill $!', said]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    link = Ssh("pi", process, tmp_path)
+    while not said.exists() or b"alive" not in said.read_bytes():
+        assert link._read().startswith((b"y", b"\n"))
+    link.close()
