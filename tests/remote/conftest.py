@@ -114,8 +114,8 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pi]:
 @pytest.fixture
 def pi(sshd: Pi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
     """It with nothing on it, and an ``ssh`` whose user's config knows it."""
-    if sshd.folder.exists():
-        shutil.rmtree(sshd.folder)
+    shutil.rmtree(sshd.home)
+    sshd.home.mkdir()
     shutil.rmtree(sshd.programs)
     sshd.programs.mkdir()
     sshd.program("python3", f'exec "{sys.executable}" "$@"')
