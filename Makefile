@@ -9,12 +9,13 @@ LOCK := uv --no-config pip compile --upgrade --quiet --universal --python-versio
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 SHAPES := artifacts/shapes/shapes.tflite
 
-.PHONY: help quickstart test docs proof lock
+.PHONY: help quickstart test docs proof pi lock
 help:
 	@echo "make quickstart  build the default recipe, bench it, run a demo without a screen"
 	@echo "make test        what CI runs: ruff, mypy, import-linter, interrogate, pytest"
 	@echo "make docs        the documentation, into dist/site"
 	@echo "make proof       the slow proofs, minutes each"
+	@echo "make pi          the device side on every kind of emulated Raspberry Pi; needs qemu-user-static, mmdebstrap"
 	@echo "make lock        renew the lock files; needs uv"
 
 quickstart: $(READY)
@@ -40,6 +41,9 @@ docs: $(READY)
 
 proof: $(READY)
 	$(BIN)/pytest -m slow
+
+pi: $(READY)
+	EDGECNN_FAIL_ON_SKIP=1 $(BIN)/pytest -m qemu -rP --durations=0 tests/pi
 
 lock:
 	$(LOCK) --extra build --extra dev --extra pretrained -c requirements/universal.in -o requirements/universal.lock

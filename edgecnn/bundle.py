@@ -134,17 +134,6 @@ class Bundle:
         found: float | None = self._confidence.get("threshold")
         return found
 
-    def accepts(self, index: int, score: float, *, threshold: float | None = None) -> bool:
-        """Whether a best answer is shown, or is "unknown".
-
-        Args:
-            index: of its class; one of `nothing_classes` is never shown.
-            score: its score, 0 to 1.
-            threshold: in the place of the file's own; without any, every score is enough.
-        """
-        wanted = self.threshold if threshold is None else threshold
-        return index not in nothing_classes(self.labels) and score >= (wanted or 0.0)
-
     @property
     def _confidence(self) -> dict[str, Any]:
         found: dict[str, Any] = (self.manifest or {}).get("confidence", {})

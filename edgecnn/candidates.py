@@ -11,7 +11,8 @@ import numpy as np
 from edgecnn import targets
 from edgecnn.bundle import Bundle
 from edgecnn.latency import forget_peak, give_back, peak_rss_mb, rss_mb
-from edgecnn.targets import Session, Target
+from edgecnn.targets import Session, Target, TensorInfo
+from edgecnn.targets.session import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,18 +132,21 @@ def _memory_mb(candidate: Candidate) -> float | None:
 
 
 def prepare(session: Session) -> Session:
-    """Fill a session's inputs with random values of their types; wide integers, which are indices, with zeros."""
-    random = np.random.default_rng(0)
+    """Fill a session's inputs with `random_values`."""
     for index, tensor in enumerate(session.inputs):
-        if tensor.dtype.kind in "iu" and tensor.dtype.itemsize > 2:
-            value = np.zeros(tensor.shape, tensor.dtype)  # indices, of which only the smallest are sure to exist
-        elif tensor.dtype.kind in "iu":
-            limits = np.iinfo(tensor.dtype)
-            value = random.integers(limits.min, limits.max, tensor.shape, dtype=tensor.dtype, endpoint=True)
-        else:
-            value = random.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
-        session.set_input(value, index)
+        session.set_input(random_values(tensor), index)
     return session
+
+
+def random_values(tensor: TensorInfo) -> Array:
+    """Values of a tensor's type, the same every time; of wide integers, which are indices, zeros."""
+    random = np.random.default_rng(0)
+    if tensor.dtype.kind in "iu" and tensor.dtype.itemsize > 2:
+        return np.zeros(tensor.shape, tensor.dtype)  # indices, of which only the smallest are sure to exist
+    if tensor.dtype.kind in "iu":
+        limits = np.iinfo(tensor.dtype)
+        return random.integers(limits.min, limits.max, tensor.shape, dtype=tensor.dtype, endpoint=True)
+    return random.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
 
 
 def _since(start_ns: int) -> float:

@@ -1,5 +1,6 @@
 """Every command of ``edgecnn``: parse, one call, print. Nothing heavy is imported before a command needs it."""
 
+import os
 import signal
 import sys
 import traceback
@@ -281,7 +282,7 @@ class _Demo(click.Command):
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
 @click.option("--mirror", is_flag=True, help="Swap left and right.")
 @click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
-@click.option("--view", metavar="NAME", help="terminal, web, window or none.")
+@click.option("--view", metavar="NAME", help="terminal, web, window or none; see above.")
 @click.option("--listen", metavar="HOST[:PORT]", help="Where the view web is served (127.0.0.1:8042).")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
@@ -328,9 +329,12 @@ def demo(
     Without --camera: the Pi's own camera, else the first USB camera. SOURCE also
     is a path in /dev, csi:1, a folder of images or a FIFO.
 
-    The view is the terminal where there is one, else a page for browsers (web), and
-    none where a script seems to run it: --json, --events -, --frames or --record.
-    Of images each has a line instead.
+    The view is none with --json and with --events -. Else it is the terminal where
+    stderr is one, and elsewhere a page for browsers (web), or none with --frames or
+    --record. Of images each has a line instead. --listen means web.
+
+    The page and the window stay when a file has ended, until Ctrl-C or the window's
+    key q; not with --frames, --record, --json or --events -, as in a script.
     """
     from edgecnn import Bundle, console
     from edgecnn.device import SMOOTHING_S, CameraOptions, Demo, are_images, play
@@ -342,21 +346,26 @@ def demo(
             accepted="one of the two on stdout",
             remedy="write the events to a file, or leave out --json",
         )
-    scripted = as_json or others["events"] == "-" or others["frames"] is not None or others["record"] is not None
+    to_stdout = as_json or others["events"] == "-"
+    scripted = to_stdout or others["frames"] is not None or others["record"] is not None
     if host:
         from edgecnn import remote
 
         typed = {("json" if name == "as_json" else name): value for name, value in _typed().items()}
-        page = _default_view(listen=others["listen"], scripted=scripted, by_file=False) if view is None else view
         options = {name: value for name, value in typed.items() if name not in ("model", "host")}
-        with console.progress() as progress, _ended_by_sigterm():
+        # Its images are not here to be looked at: whether there is a page there is a guess in favour of one.
+        page = view or _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=False)
+        with console.progress() as progress, _ended_by_signals(new_line=False):  # what runs there says that line
             code = remote.demo(host, model, options, progress=progress, page=page == "web")
         raise click.exceptions.Exit(code)
     by_file = view is None and not scripted and are_images(others["camera"])
+    if view is None:
+        view = _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=by_file)
     rotation: Any = int(rotate)
     asked = Demo(
         options=CameraOptions(size=size, rate=rate, realtime=realtime, rotation=rotation, mirror=mirror, region=roi),
-        view=view or _default_view(listen=others["listen"], scripted=scripted, by_file=by_file),
+        view=view,
+        stay=view in ("web", "window") and not scripted,
         by_file=by_file,
         smoothing_s=SMOOTHING_S if smooth is None else smooth,
         collect_limit_bytes=None if collect_limit is None else int(collect_limit),
@@ -364,7 +373,7 @@ def demo(
     )
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
-    with _ended_by_sigterm():
+    with _ended_by_signals(new_line=asked.view != "terminal" and _stderr_is_terminal()):
         summary = play(bundle, asked, _say).as_json()
     if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
@@ -375,10 +384,10 @@ def _typed() -> dict[str, Any]:
     return typed
 
 
-def _default_view(*, listen: str | None, scripted: bool, by_file: bool) -> str:
+def _default_view(listen: str | None, *, to_stdout: bool, scripted: bool, by_file: bool) -> str:
     if listen is not None:
         return "web"
-    if by_file:
+    if to_stdout or by_file:
         return "none"
     if _stderr_is_terminal():
         return "terminal"
@@ -390,13 +399,25 @@ def _stderr_is_terminal() -> bool:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """What systemd and kill send ends a demo as Ctrl-C does, so that what was recorded is whole."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ended_by_signals(*, new_line: bool) -> Iterator[None]:
+    """What systemd and kill send ends a demo as Ctrl-C does, so that what was recorded is whole.
+
+    A terminal writes ^C where its cursor is: with ``new_line`` what is said next does not stand beside it.
+    """
+
+    def interrupt(number: int, frame: Any) -> None:
+        if new_line:
+            os.write(2, b"\n")  # below the stream, which the signal may have found at work
+        raise KeyboardInterrupt
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, signal.default_int_handler)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, in the background
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -418,18 +439,22 @@ def service(model: Path, options: tuple[str, ...], out: Path | None, user: bool)
     typed = _service_options(model, options)
     Bundle.read(model)
     out = out or Path("edgecnn.service")
-    online = typed["view"] in (None, "web") or "://" in (typed["camera"] or "")
+    camera, view = typed["camera"], typed["view"]
     if user:
-        text = user_unit(model, options, file=out.name, state=out.absolute().parent)
+        made = user_unit(model, options, state=Path.cwd(), file=out.name, camera=camera, view=view)
     else:
-        text = unit(model, options, file=out.name, online=online)
-    write_atomically(out, text.encode())
-    click.echo(f"The unit is {out}; its first lines say how to install it.", err=True)
+        made = unit(model, options, file=out.name, camera=camera, view=view)
+    write_atomically(out, made.text.encode(), mode=made.mode)
+    _say(f"The unit is {out}; its first lines say how to install it.")
+    if made.secret:
+        _say("A password is in it: install it with -m 600. While it runs, other users see it in `ps`.")
 
 
 def _service_options(model: Path, options: Sequence[str]) -> dict[str, Any]:
     """What a demo would make of them; wrong ones are said now."""
-    typed = demo.make_context("demo", [str(model), *options]).params
+    from edgecnn.device.service import check_view
+
+    typed = demo.make_context("edgecnn demo", [str(model), *options]).params
     if typed["host"]:
         raise UsageError(
             "A service is one of the computer that it runs on.",
@@ -437,6 +462,7 @@ def _service_options(model: Path, options: Sequence[str]) -> dict[str, Any]:
             accepted="the options of a demo there",
             remedy="edgecnn deploy installs one on another computer",
         )
+    check_view(typed["view"])
     return typed
 
 
@@ -452,15 +478,18 @@ def deploy(model: Path, host: str, options: tuple[str, ...]) -> None:
     and runs again if the new one does not start.
     """
     from edgecnn import console, remote
+    from edgecnn.device.service import has_password
 
-    _service_options(model, options)
+    typed = _service_options(model, options)
     with console.progress() as progress:
         done = remote.deploy(host, model, options, progress=progress)
-    click.echo(f"{model.name} runs on {host}, from {done['release']}.", err=True)
+    _say(f"{model.name} runs on {host}, from {done['release']}.")
     if done["previous"]:
-        click.echo(f"What ran before is kept in {done['previous']}.", err=True)
+        _say(f"What ran before is kept in {done['previous']}.")
+    if has_password(typed["camera"]):
+        _say("A password is in its unit, which others there cannot read. While it runs, they see it in `ps`.")
     if not done["at_boot"]:
-        click.echo(f"It ends with the user's last login; once, there: sudo loginctl enable-linger {'$USER'}", err=True)
+        _say(f"It ends with the user's last login; once, there: sudo loginctl enable-linger {'$USER'}")
 
 
 @main.command()
@@ -470,6 +499,8 @@ def deploy(model: Path, host: str, options: tuple[str, ...]) -> None:
 @click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Then so many a second, too.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
+@click.option("--layers", is_flag=True, help="Then where the time goes: each operator, its MACs, bytes and limit.")
+@click.option("--roofline", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw that under the limits.")
 @_on
 @_json
 def bench(
@@ -479,6 +510,8 @@ def bench(
     runs: int | None,
     pace: float | None,
     plot: Path | None,
+    layers: bool,
+    roofline: Path | None,
     host: str | None,
     as_json: bool,
 ) -> None:
@@ -487,22 +520,33 @@ def bench(
     Several files, runtimes and thread counts are timed in turn, and each compared
     with the first. A tight loop shows what the processor can do; --pace FPS shows
     what it does for a camera, between whose frames caches and clocks go cold.
+
+    --layers and --roofline are of one file in one runtime: how long each operator
+    takes (an estimate), what this computer could do, and what to prune next.
     """
     from edgecnn import candidates, console, distribution, samples
     from edgecnn.bench import bench as measure
 
-    if plot:
-        samples.check_name(plot)
+    for picture in (plot, roofline):
+        if picture:
+            samples.check_name(picture)
     if host:
         from edgecnn import remote
 
+        pictures = {"plot": plot, "roofline": roofline}
+        options = {"threads": threads, "target": target, "runs": runs, "pace": pace, "layers": layers}
         with console.progress() as progress:
-            ran = remote.bench(
-                host, models, progress=progress, plot=plot, threads=threads, target=target, runs=runs, pace=pace
-            )
+            ran = remote.bench(host, models, progress=progress, pictures=pictures, **options)
         _print_ran(ran, console.bench_summary, as_json=as_json)
         return
     chosen = candidates.candidates(models, names=target.split(",") if target else None, threads=threads or (1,))
+    if (layers or roofline) and len(chosen) > 1:
+        raise UsageError(
+            "Operators are those of one file in one runtime with one number of threads.",
+            received=f"{len(chosen)} of these",
+            accepted="--layers or --roofline with one MODEL, one --target and one of --threads",
+            remedy="run it once for each",
+        )
     with console.progress() as progress:
         measured = measure(
             chosen,
@@ -510,11 +554,30 @@ def bench(
             rate=pace,
             on_run=lambda done, total: progress.update(done, total, "measuring"),
         )
-    document = {"schema": 1, "model": str(models[0]), **measured.as_json()}
+    document = {"schema": 1, "model": str(models[0]), **measured.as_json(), "layers": None}
+    if layers or roofline:
+        document["layers"] = _layers(chosen[0], runs or 200, document, roofline)
     if plot:
         samples.write(plot, distribution.draw(distribution.panels(measured, document["runs"])))
         click.echo(f"The distribution is {plot}.", err=True)
     console.to_stdout(document, console.bench_summary(document), as_json=as_json)
+
+
+def _layers(candidate: Any, runs: int, document: dict[str, Any], picture: Path | None) -> dict[str, Any]:
+    """Where the time of a candidate goes, as JSON; and as a picture."""
+    from edgecnn import console, operator_times, roofline, samples
+
+    with console.progress() as progress:
+        found = operator_times.measure(
+            candidate, runs=runs, on_run=lambda done, total: progress.update(done, total, "measuring operators")
+        )
+    figures = found.as_json()
+    if picture:
+        host, run = document["host"], document["runs"][0]
+        title = f"{candidate.path.name}, {run['name']}, {run['runtime']}, {host['board'] or host['processor']}"
+        samples.write(picture, roofline.draw(found, title=title, advice=figures["advice"]))
+        click.echo(f"The roofline is {picture}.", err=True)
+    return figures
 
 
 @main.command()
@@ -580,7 +643,7 @@ def forget(host: str) -> None:
     """Remove all that edgecnn has put on that computer, a deployed service too."""
     from edgecnn import remote
 
-    click.echo(f"{'Removed' if remote.forget(host) else 'There was no'} ~/.edgecnn on {host}.", err=True)
+    _say(f"{'Removed' if remote.forget(host) else 'There was no'} ~/.edgecnn on {host}.")
 
 
 @main.command()
@@ -596,7 +659,9 @@ def show(model: Path, target: str | None, as_json: bool) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    from edgecnn import console
+
+    console.say(line)
 
 
 def _say_unknown(unknown: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,10 +54,42 @@ def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: boo
 def say_error(error: EdgecnnError) -> None:
     """Print the four parts of an error to stderr."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]Error:[/] {escape(error.message)}")
+    console.print(f"[bold red]Error:[/] {escape(_wrapped(error.message, console, 7))}")
     for name, value in (("received", error.received), ("accepted", error.accepted), ("to do", error.remedy)):
         if value is not None:
-            console.print(f"  [dim]{name:>8}[/]  {escape(str(value))}")
+            console.print(f"  [dim]{name:>8}[/]  {escape(_wrapped(str(value), console, 12))}")
+
+
+def say(line: str) -> None:
+    """Print a line for people to stderr."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(_wrapped(line, console, 0, hanging=2), markup=False)
+
+
+def _wrapped(text: str, console: Console, used: int, *, hanging: int | None = None) -> str:
+    """As wide as a terminal, and broken at spaces alone: a path that is broken in two is none.
+
+    Args:
+        text: of any number of lines.
+        console: where it goes; what is no terminal has lines of any length.
+        used: columns of the first line that are taken.
+        hanging: columns before all other lines; None for as many as are taken.
+    """
+    if not console.is_terminal:
+        return text
+    margin = " " * (used if hanging is None else hanging)
+    lines = [
+        textwrap.fill(
+            line,
+            console.width - 1,
+            initial_indent=margin if number else " " * used,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for number, line in enumerate(text.split("\n"))
+    ]
+    return "\n".join(lines)[used:]
 
 
 class StderrProgress:
@@ -199,8 +232,53 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
         f"{document['runtime']}; resident {document['rss_mb']} MB\n"
         f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
     )
-    warnings = [Text(warning, style="yellow") for warning in document["warnings"]]
-    return Group(table, Text(), _starts(rows), Text(), Text(facts + _conditions(document["conditions"])), *warnings)
+    warnings = _warned(document["warnings"])
+    facts += _conditions(document["conditions"])
+    layers = [Text(), layers_summary(document["layers"])] if document.get("layers") else []
+    return Group(table, Text(), _starts(rows), Text(), Text(facts), *warnings, *layers)
+
+
+def layers_summary(figures: dict[str, Any]) -> RenderableType:
+    """Where the time goes: the operators in their order, the five that take longest in bold; and what to do."""
+    table = Table(Column("layer", overflow="fold"), box=None, header_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column("operator", overflow="fold")
+    for name in ("output", "ms", "time", "M MACs", "kB", "of limit"):
+        table.add_column(name, justify="right", no_wrap=name != "of limit")
+    longest = sorted((row["time_ms"] or 0.0 for row in figures["operators"]), reverse=True)[:5]
+    for row in figures["operators"]:
+        heavy = row["time_ms"] and row["time_ms"] >= longest[-1]
+        table.add_row(*_layer(row), style="bold" if heavy else None)
+    low, high = figures["sum_ratio_interval"] or (figures["sum_ratio"],) * 2
+    limits = figures["limits"]
+    rates = ", ".join(f"{rate / 1e9:.3g} GMAC/s in {kind}" for kind, rate in limits["macs_per_s"].items())
+    facts = (
+        f"The times are estimates: LiteRT keeps its profiler from Python, so each operator runs as a "
+        f"model of its own, in turn with the whole. They sum up to {figures['sum_ms']:.4g} ms, the whole "
+        f"takes {figures['whole_ms']:.4g} ms; round for round, the sum is {figures['sum_ratio']:.3f} "
+        f"({low:.3f}-{high:.3f}) of it. "
+        f"The limits, measured meanwhile: {rates}; {limits['memory_bytes_per_s'] / 1e9:.3g} GB/s from memory, "
+        f"{limits['cache_bytes_per_s'] / 1e9:.3g} GB/s in the caches ({limits['cache_bytes'] / 2**20:.3g} MB)."
+    )
+    advice = [Text(sentence, style="bold") for sentence in figures["advice"]]
+    return Group(table, Text(), Text(facts), *advice, *_warned(figures["warnings"]))
+
+
+def _layer(row: dict[str, Any]) -> tuple[str, ...]:
+    """An operator's cells; a dash is what is not known, or too short to be."""
+    return (
+        escape(row["name"]),
+        escape(row["type"].lower().removesuffix("_2d")),
+        "x".join(str(size) for size in row["output"][1:] or row["output"]),
+        "-" if row["time_ms"] is None else f"{row['time_ms']:.3f}",
+        "-" if row["share"] is None else f"{row['share']:.1%}",
+        (f"{row['macs'] / 1e6:.2f}" if row["macs"] else "") if row["macs_known"] else "?",
+        f"{row['bytes'] / 1e3:.1f}",
+        "-" if row["limit_share"] is None else f"{row['limit_share']:.0%}",
+    )
+
+
+def _warned(warnings: list[str]) -> list[Text]:
+    return [Text(warning, style="yellow") for warning in warnings]
 
 
 def _times(name: str, figures: dict[str, Any], *, with_ratio: bool) -> list[str]:
@@ -257,8 +335,10 @@ def demo_summary(document: dict[str, Any]) -> RenderableType:
     table = Table("phase", "p50 ms", "p90 ms", "p99 ms", box=None, header_style="dim")
     for phase, stats in document["phases"].items():
         table.add_row(phase, *("-" if value is None else f"{value:.3f}" for value in stats.values()))
-    fps = "-" if document["fps"] is None else f"{document['fps']:.1f}"
-    facts = f"{document['frames']} frames answered, {document['dropped']} dropped, {fps} FPS, {document['runtime']}"
+    frames, fps = document["frames"], document["fps"]
+    speed = "" if fps is None else f"{fps:.1f} FPS, "
+    answered = f"{frames} frame{'' if frames == 1 else 's'} answered"
+    facts = f"{answered}, {document['dropped']} dropped, {speed}{document['runtime']}"
     if document["left_out"]:
         facts += "\nleft out: " + "\n          ".join(document["left_out"])
     if document["age"]:

@@ -5,7 +5,7 @@ An error has four parts: what failed, what was received, what is accepted, and w
 ====  =====================================================================
 code  meaning
 ====  =====================================================================
-0     done
+0     done; of ``demo`` also Ctrl-C and SIGTERM, which are normal ends, and the summary is printed
 1     a bug of ours (any exception that is not an `EdgecnnError`)
 2     wrong usage, or a part of edgecnn that is not installed
 3     a gate was missed: accuracy, agreement, size, latency
@@ -13,7 +13,7 @@ code  meaning
 5     the model cannot be converted, or the file broke a promise about its types, scales or zeros
 6     not a readable ``.tflite``, or a damaged bundle
 7     the camera, the disk or another device failed
-130   interrupted
+130   interrupted, but for a demo that runs
 ====  =====================================================================
 """
 
@@ -69,7 +69,7 @@ class MissingExtraError(UsageError):
         super().__init__(
             f"{what} is not installed.",
             accepted=f"an installation with the extra '{extra}'",
-            remedy=f"pip install 'edgecnn[{extra}]' (in a checkout: pip install '.[{extra}]')",
+            remedy=f"in a checkout of edgecnn: pip install '.[{extra}]'",
         )
 
 

@@ -20,14 +20,22 @@ _NOT_A_PLACE = (
 )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """Write ``data`` to ``path``: afterwards the file holds either all of it or what it held before.
+
+    Args:
+        path: where.
+        data: what.
+        mode: of the file, from before there is anything in it; None for that of all new files.
 
     Raises:
         DeviceError: the disk is full.
         UsageError: the place cannot be written to.
     """
     with replacing(path) as beside:
+        if mode is not None:
+            beside.touch()
+            beside.chmod(mode)
         beside.write_bytes(data)
 
 

@@ -90,7 +90,7 @@ def timed(
             None does not sleep.
         on_run: told the invokes done and those in all, after each load.
     """
-    loads = loads or min(max(runs // _RUNS_A_LOAD, 1), LOADS)
+    loads = loads or loads_of(runs)
     each = -(-runs // loads)
     samples_ns = np.empty((len(loaders), loads, each), np.int64)
     warm_ups: list[WarmUp] = []
@@ -105,6 +105,11 @@ def timed(
         on_run(each * (load + 1), each * loads)
     discarded = sum(warm_up.discarded for warm_up in warm_ups)
     return Timings(samples_ns=samples_ns, discarded=discarded, settled=warm_ups[0].settled, late=late)
+
+
+def loads_of(runs: int) -> int:
+    """How often a model is loaded for so many runs: 10 times, or fewer where there would be fewer than 10 in each."""
+    return min(max(runs // _RUNS_A_LOAD, 1), LOADS)
 
 
 def _one_load(

@@ -40,6 +40,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of the Keras model itself needs TensorFlow; one of a file may be given the file."""
+    for item in items:
+        if "float_model" in getattr(item, "fixturenames", ()):
+            item.add_marker("tensorflow")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Some tests talk to a real server that comes from Debian."""
     if item.get_closest_marker("gst_rtsp_server") and not _has_rtsp_server():
@@ -97,19 +104,34 @@ def float_model() -> Any:
 
 
 @pytest.fixture(scope="session")
-def int8_model(float_model: Any, pictures: Pixels) -> bytes:
+def int8_model(request: pytest.FixtureRequest, pictures: Pixels) -> bytes:
     """It in int8, as the converter wrote it: a bare flatbuffer, uint8 in and out."""
-    from edgecnn.build import converter
 
-    return converter.ptq_file(float_model, SPEC, pictures)
+    def convert(model: Any) -> bytes:
+        from edgecnn.build import converter
+
+        return converter.ptq_file(model, SPEC, pictures)
+
+    return _given_or_made("int8.tflite", request, convert)
 
 
 @pytest.fixture(scope="session")
-def foreign_model(float_model: Any) -> bytes:
+def foreign_model(request: pytest.FixtureRequest) -> bytes:
     """It in float32: a bare flatbuffer without metadata."""
-    from edgecnn.build import converter
 
-    return converter.float_file(float_model)
+    def convert(model: Any) -> bytes:
+        from edgecnn.build import converter
+
+        return converter.float_file(model)
+
+    return _given_or_made("float.tflite", request, convert)
+
+
+def _given_or_made(name: str, request: pytest.FixtureRequest, convert: Callable[[Any], bytes]) -> bytes:
+    """A file of ``EDGECNN_TEST_MODELS``, which is set where there is no TensorFlow; else what the model becomes."""
+    if folder := os.environ.get("EDGECNN_TEST_MODELS"):
+        return (Path(folder) / name).read_bytes()
+    return convert(request.getfixturevalue("float_model"))
 
 
 @pytest.fixture(scope="session")

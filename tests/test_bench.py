@@ -43,6 +43,7 @@ def test_a_cold_start_is_the_sum_of_its_phases(bundle_path: Path) -> None:
     assert document["cold_start_ms"] == pytest.approx(sum(cold.values()) - cold["read_ms"], abs=0.01)
 
 
+@pytest.mark.tensorflow
 def test_the_memory_is_what_the_model_made_resident(tmp_path: Path) -> None:
     """A network that has 64 MB between its input and its output; it takes as much when it is not the first."""
     from edgecnn.build.keras import tf
@@ -61,6 +62,7 @@ def test_two_loops_where_a_rate_is_given(bundle_path: Path) -> None:
     assert run["paced"]["p50_ms"] != run["p50_ms"]
 
 
+@pytest.mark.native("compares times")
 def test_a_file_against_itself(bundle_path: Path) -> None:
     first, again = measured(bundle_path, bundle_path, runs=200)["runs"]
     assert first["ratio"] == 1.0
@@ -68,6 +70,7 @@ def test_a_file_against_itself(bundle_path: Path) -> None:
     assert again["ratio_interval"][0] <= again["ratio"] <= again["ratio_interval"][1]
 
 
+@pytest.mark.tensorflow
 def test_names_say_what_differs_and_no_more(bundle_path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / bundle_path.name
     other.parent.mkdir()
@@ -106,6 +109,7 @@ def converted(function: Any, *signature: Any) -> bytes:
     return _convert(tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()))
 
 
+@pytest.mark.tensorflow
 def test_a_model_of_indices_is_benched_with_indices_that_exist(tmp_path: Path) -> None:
     from edgecnn.build.keras import tf
 
@@ -115,6 +119,7 @@ def test_a_model_of_indices_is_benched_with_indices_that_exist(tmp_path: Path) -
     assert measured(tmp_path / "words.tflite", runs=2)["runs"][0]["n"] == 2
 
 
+@pytest.mark.tensorflow
 def test_a_model_of_several_inputs_is_benched(tmp_path: Path) -> None:
     from edgecnn.build.keras import tf
 

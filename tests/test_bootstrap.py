@@ -37,10 +37,12 @@ def covered(**options: Any) -> int:
 
 
 @pytest.mark.parametrize(("memory", "layout"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.1)])
+@pytest.mark.native("thousands of draws")
 def test_the_interval_of_a_median_covers_it_nine_times_in_ten(memory: float, layout: float) -> None:
     assert covered(memory=memory, layout=layout) >= 54
 
 
+@pytest.mark.native("thousands of draws")
 def test_draws_one_by_one_would_promise_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bootstrap.intervals
     monkeypatch.setattr(bootstrap, "intervals", lambda samples: whole(samples.reshape(-1, 1)))

@@ -58,6 +58,7 @@ def test_writing_what_was_read_gives_the_same_bytes(bundle_path: Path, tmp_path:
     assert (tmp_path / "again.tflite").read_bytes() == bundle_path.read_bytes()
 
 
+@pytest.mark.lengthy
 def test_every_process_writes_the_same_bytes(int8_model: bytes, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(int8_model)
     code = """
@@ -108,6 +109,7 @@ def test_buffers_are_aligned_to_16_bytes(bundle: Bundle) -> None:
     assert [place % 16 for place in places] == [0] * len(places)
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_bundle_that_was_cut_short_is_damaged_at_every_length(bundle_path: Path, tmp_path: Path) -> None:
     data = bundle_path.read_bytes()
     boundary = len(Bundle.read(bundle_path).model)
@@ -120,6 +122,7 @@ def test_the_flatbuffer_alone_is_damaged_for_its_metadata_names_a_file(bundle: B
     assert "labels.txt" in refusal(tmp_path / "bare.tflite", bundle.model).message
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_flipped_byte_is_found_wherever_it_is(bundle_path: Path, tmp_path: Path) -> None:
     data = bundle_path.read_bytes()
     random = np.random.default_rng(0)
@@ -131,6 +134,7 @@ def test_a_flipped_byte_is_found_wherever_it_is(bundle_path: Path, tmp_path: Pat
         refusal(tmp_path / "flipped.tflite", bytes(flipped))
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 @pytest.mark.parametrize("field", range(46))
 def test_no_field_of_the_zips_directory_can_be_changed(bundle_path: Path, tmp_path: Path, field: int) -> None:
     data = bundle_path.read_bytes()
@@ -142,6 +146,7 @@ def test_no_field_of_the_zips_directory_can_be_changed(bundle_path: Path, tmp_pa
 
 
 @pytest.mark.parametrize("garbage", [b"\0", b"PK", b"\0" * 22, b"garbage" * 20_000])
+@pytest.mark.lengthy
 def test_something_behind_a_bundle_is_damage(bundle_path: Path, tmp_path: Path, garbage: bytes) -> None:
     refusal(tmp_path / "longer.tflite", bundle_path.read_bytes() + garbage)
 
@@ -157,6 +162,7 @@ def test_another_manifest_in_the_zip_is_damage(bundle: Bundle, tmp_path: Path) -
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"text, not a model", bytes(4) + b"TFL3", bytes(4) + b"TFL3" + bytes(99)]
 )
+@pytest.mark.lengthy
 def test_what_is_no_tflite(tmp_path: Path, data: bytes) -> None:
     refusal(tmp_path / "none.tflite", data)
 
@@ -201,6 +207,7 @@ def test_a_whole_foreign_file_is_welcome_and_what_is_unknown_is_said(foreign_pat
     assert any("range of its pixels" in what for what in bundle.unknown)
 
 
+@pytest.mark.native("hundreds of damaged files, many with a process of their own")
 def test_a_foreign_file_that_was_cut_short_is_refused(foreign_path: Path, tmp_path: Path) -> None:
     data = foreign_path.read_bytes()
     for length in [*range(0, len(data), 701), len(data) - 1]:
@@ -217,6 +224,7 @@ def test_a_foreign_files_metadata_is_believed(bundle: Bundle, tmp_path: Path) ->
     assert [what.partition(" ")[0] for what in read.unknown] == ["how", "what"]
 
 
+@pytest.mark.lengthy
 def test_labels_that_do_not_fit_the_scores_are_indices(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "foreign.tflite").write_bytes(zipped(bundle.model, {"labels.txt": "one\ntwo\n"}))
     read = Bundle.read(tmp_path / "foreign.tflite")
@@ -224,6 +232,7 @@ def test_labels_that_do_not_fit_the_scores_are_indices(bundle: Bundle, tmp_path:
     assert any("names of its classes" in what for what in read.unknown)
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_is_described_and_written_again_as_it_is(bundle: Bundle, tmp_path: Path) -> None:
     data = zipped(bundle.model, {"labels.txt": "\n".join(CLASSES)})
     (tmp_path / "foreign.tflite").write_bytes(data)
@@ -243,6 +252,7 @@ def edited(model: bytes, change: Any) -> bytes:
     return bytes(builder.Output())
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_without_an_output_is_no_bug_of_ours(foreign_model: bytes, tmp_path: Path) -> None:
     def forget_outputs(tree: Any) -> None:
         tree.subgraphs[0].outputs = []
@@ -254,6 +264,7 @@ def test_a_foreign_file_without_an_output_is_no_bug_of_ours(foreign_model: bytes
         Classifier(bundle)
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_without_an_input_is_no_bug_of_ours(foreign_model: bytes, tmp_path: Path) -> None:
     def forget_inputs(tree: Any) -> None:
         tree.subgraphs[0].inputs = []
@@ -265,6 +276,7 @@ def test_a_foreign_file_without_an_input_is_no_bug_of_ours(foreign_model: bytes,
         Classifier(bundle)
 
 
+@pytest.mark.lengthy
 def test_a_tensor_whose_name_is_no_text_is_refused(foreign_model: bytes, tmp_path: Path) -> None:
     def spoil_name(tree: Any) -> None:
         tree.subgraphs[0].tensors[tree.subgraphs[0].inputs[0]].name = b"\xff\xfe"
@@ -282,6 +294,7 @@ def test_a_foreign_file_that_crashes_the_interpreter_is_refused_and_does_not_cra
     assert "crashes" in refusal(foreign_path, foreign_path.read_bytes()).message
 
 
+@pytest.mark.lengthy
 def test_what_the_scores_are_worth_is_said_by_a_file_that_knows(bundle: Bundle, foreign_path: Path) -> None:
     assert (bundle.temperature, bundle.threshold) == (None, None)  # as in files of before there were any
     knowing = replace(
@@ -292,11 +305,5 @@ def test_what_the_scores_are_worth_is_said_by_a_file_that_knows(bundle: Bundle, 
     assert (foreign.temperature, foreign.threshold) == (None, None)
 
 
-def test_an_answer_is_shown_from_the_threshold_on_and_nothing_never(bundle: Bundle) -> None:
-    knowing = replace(bundle, labels=("cat", "Background"), manifest={"confidence": {"threshold": 0.5}})
-    assert [knowing.accepts(0, score) for score in (0.4999, 0.5, 1.0)] == [False, True, True]
-    assert [knowing.accepts(0, 0.5, threshold=limit) for limit in (0.0, 0.6)] == [True, False]
-    assert not knowing.accepts(1, 1.0)
-    unknowing = replace(knowing, manifest=None)
-    assert [unknowing.accepts(index, 0.0) for index in (0, 1)] == [True, False]
+def test_classes_that_say_that_there_is_nothing() -> None:
     assert nothing_classes(("nothing", "cat", "Unknown", "OTHER", "another")) == (0, 2, 3)

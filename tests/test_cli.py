@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgecnn import Bundle
-from edgecnn.cli import main
+from edgecnn.cli import _ended_by_signals, main
 from edgecnn.device import CameraOptions, Region
 from edgecnn.shapes import CLASSES, render
 from tests.build.test_choice import photos
@@ -82,6 +83,28 @@ def test_a_service_is_of_the_computer_that_it_runs_on(bundle_path: Path) -> None
     assert (result.exit_code, "one of the computer that it runs on" in result.stderr) == (2, True)
 
 
+def test_what_is_deployed_has_a_view_that_a_service_can_have_and_keeps_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = {"release": "there", "previous": None, "at_boot": True}
+    monkeypatch.setattr("edgecnn.remote.deploy", lambda *_, **__: done)
+    refused = run("deploy", MODEL, "pi", "--view", "terminal")
+    assert (refused.exit_code, "A service has no terminal" in refused.stderr) == (2, True)
+    result = run("deploy", MODEL, "pi", "--camera", "rtsp://user:secret@camera/")
+    assert (result.exit_code, "A password is in its unit" in result.stderr) == (0, True)
+    assert "secret" not in result.stderr
+    assert "password" not in run("deploy", MODEL, "pi", "--camera", "rtsp://camera/").stderr
+
+
+def test_bench_elsewhere_gets_its_options_and_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = ["bench", MODEL, "--on", "pi", "--layers", "--roofline", "roof.png", "--threads", "2"]
+    positional, named = called(monkeypatch, "edgecnn.remote.bench", *words)
+    assert positional == ("pi", (Path(MODEL),))
+    assert named["pictures"] == {"plot": None, "roofline": Path("roof.png")}
+    assert (named["layers"], named["threads"], named["pace"]) == (True, (2,), None)
+    assert run("bench", MODEL, "--on", "pi", "--roofline", "roof").exit_code == 2
+
+
 def test_a_window_elsewhere_is_seen_by_nobody(bundle_path: Path) -> None:
     assert error(run("demo", bundle_path, "--on", "pi", "--view", "window", "--json"))["code"] == "usage"
 
@@ -121,8 +144,8 @@ def test_build_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("options", "recipe"),
     [
-        ([], "transfer"),
-        (["--max-drop", "1%"], "transfer"),
+        pytest.param([], "transfer", marks=pytest.mark.tensorflow),
+        pytest.param(["--max-drop", "1%"], "transfer", marks=pytest.mark.tensorflow),
         (["--max-size", "90kB"], "photos"),
         (["--model", "x"], None),
     ],
@@ -208,6 +231,7 @@ def test_bench_has_its_defaults(monkeypatch: pytest.MonkeyPatch, bundle_path: Pa
     assert (named["runs"], named["rate"]) == (200, None)
 
 
+@pytest.mark.tensorflow
 def test_bench_hands_over_what_was_typed(
     monkeypatch: pytest.MonkeyPatch, bundle_path: Path, foreign_path: Path
 ) -> None:
@@ -249,9 +273,11 @@ def test_a_demo_records_and_collects(bundle_path: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert cv2.VideoCapture(str(tmp_path / "demo.mp4")).read()[0]
     assert len(list((tmp_path / "photos").glob("*.jpg"))) == 1
-    assert "1 unsure frames are in" in result.stderr
+    assert "1 unsure frame is in" in result.stderr
+    assert f"The recording is {tmp_path / 'demo.mp4'}." in result.stderr.replace("\n", "")
 
 
+@pytest.mark.lengthy
 def test_a_demo_that_is_told_to_end_ends_well(bundle_path: Path, tmp_path: Path) -> None:
     events, video = tmp_path / "events", tmp_path / "demo.mp4"
     os.mkfifo(events)
@@ -280,13 +306,40 @@ def test_a_demo_that_is_told_to_end_ends_well(bundle_path: Path, tmp_path: Path)
     assert cv2.VideoCapture(str(video)).read()[0]
 
 
+@pytest.mark.parametrize("new_line", [True, False])
+def test_what_is_said_after_ctrl_c_does_not_stand_beside_it(new_line: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), _ended_by_signals(new_line=new_line):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == ("\n" if new_line else "")
+
+
 def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
     typed = ("--camera", "0", "--view", "none", "--pace", "5")
     positional, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, *typed)
     assert positional == (bundle_path, typed)
-    assert named == {"file": "edgecnn.service", "online": False}
+    assert named == {"file": "edgecnn.service", "camera": "0", "view": "none"}
     _, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, "--out", "mug.service")
-    assert named == {"file": "mug.service", "online": True}
+    assert named == {"file": "mug.service", "camera": None, "view": None}
+    _, named = called(monkeypatch, "edgecnn.device.service.user_unit", "service", bundle_path, "--user", *typed)
+    assert named == {"state": Path.cwd(), "file": "edgecnn.service", "camera": "0", "view": "none"}
+
+
+def test_a_unit_with_a_password_is_closed_to_others(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecnn.device.service._check_readable", lambda *paths: None)
+    for url, mode in (("http://user:secret@camera/", 0o600), ("http://camera/", 0o644)):
+        for user in ((), ("--user",)):
+            result = run("service", bundle_path, *user, "--camera", url, "--out", tmp_path / "x.service")
+            assert result.exit_code == 0, result.stderr
+            assert (tmp_path / "x.service").stat().st_mode & 0o777 == mode
+            assert ("install it with -m 600" in result.stderr) is (mode == 0o600)
+            assert "secret" not in result.stderr
 
 
 def test_demo_asks_of_the_camera_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:
@@ -317,6 +370,9 @@ def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, m
         (["--frames", 3], True, "terminal"),
         (["--frames", 3], False, "none"),
         (["--json"], False, "none"),
+        (["--json"], True, "none"),
+        (["--events", "-"], True, "none"),
+        (["--record", "answers.mp4"], True, "terminal"),
         (["--events", "-"], False, "none"),
         (["--record", "answers.mp4"], False, "none"),
         (["--events", "answers.jsonl"], False, "web"),
@@ -337,6 +393,39 @@ def test_the_view_where_none_is_named(
     assert (name, named["listen"]) == (view, "localhost" if "--listen" in options else None)
 
 
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        (["--view", "web"], True),
+        (["--listen", "localhost"], True),
+        (["--view", "window"], True),
+        ([], True),  # where stderr is no terminal: the page
+        (["--view", "terminal"], False),
+        (["--view", "web", "--json"], False),
+        (["--view", "web", "--events", "-"], False),
+        (["--view", "web", "--frames", 3], False),
+        (["--view", "web", "--record", "answers.mp4"], False),
+    ],
+)
+def test_what_shows_pictures_stays_unless_a_script_runs_it(
+    monkeypatch: pytest.MonkeyPatch, bundle_path: Path, options: list[object], stays: bool
+) -> None:
+    (_, asked, _), _ = called(monkeypatch, "edgecnn.device.play", "demo", bundle_path, "--camera", "0", *options)
+    assert asked.stay is stays
+
+
+def test_a_demo_without_a_threshold_says_what_follows(bundle_path: Path) -> None:
+    typed = ("demo", bundle_path, "--camera", "synthetic", "--view", "none", "--frames", 1)
+    assert "no threshold: every frame gets a name" in run(*typed).stderr
+    assert "threshold" not in run(*typed, "--threshold", 0.3).stderr
+
+
+def test_a_collection_that_nothing_would_fill_is_refused(bundle_path: Path, tmp_path: Path) -> None:
+    result = run("demo", bundle_path, "--camera", "no-such-camera", "--view", "none", "--collect", tmp_path / "photos")
+    assert result.exit_code == 2  # and not 7: the camera was not looked for
+    assert "--collect-below 0.5" in result.stderr
+
+
 def test_of_images_each_has_a_line(bundle_path: Path, tmp_path: Path) -> None:
     for number in range(2):
         cv2.imwrite(str(tmp_path / f"{number} [bold].png"), np.full((20, 20, 3), 100 * number, np.uint8))
@@ -345,6 +434,22 @@ def test_of_images_each_has_a_line(bundle_path: Path, tmp_path: Path) -> None:
     lines = [line for line in result.stderr.splitlines() if ".png: " in line]
     assert [line.partition(":")[0] for line in lines] == ["0 [bold].png", "1 [bold].png"]
     assert all(line.partition(": ")[2].split()[0] in CLASSES for line in lines)
+
+
+def test_the_json_of_images_has_the_answers(bundle_path: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((20, 20, 3), 100, np.uint8))
+    answers = document(run("demo", bundle_path, "--camera", tmp_path, "--json", "--threshold", 0))["answers"]
+    assert [each["file"] for each in answers] == ["a.png", "b.png"]
+    for each in answers:
+        best = each["predictions"][0]
+        assert best["label"] in CLASSES
+        assert 0 <= best["score"] <= 1
+        assert each["shown"] == (None if best["label"] == "nothing" else best["label"])
+    unsure = document(run("demo", bundle_path, "--camera", tmp_path / "a.png", "--json", "--threshold", 1))["answers"]
+    assert [each["shown"] for each in unsure] == [None]
+    summary = document(run("demo", bundle_path, "--camera", "synthetic", "--frames", 1, "--json"))
+    assert summary["answers"] == []
 
 
 def test_a_port_in_use_is_7_before_anything_runs(bundle_path: Path) -> None:
@@ -385,6 +490,7 @@ def test_bench_keeps_its_contract(bundle_path: Path) -> None:
     assert [(each["threads"], each["n"]) for each in figures["runs"]] == [(1, 3), (2, 3)]
 
 
+@pytest.mark.lengthy
 def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
     options = ("--runs", 50, "--pace", 1000, "--plot", tmp_path / "times.png", "--json")
     result = run("bench", bundle_path, foreign_path, *options)
@@ -398,6 +504,25 @@ def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, fore
     assert picture is not None
     assert picture.shape[1] == 960
     assert "times.png" in result.stderr
+
+
+def test_a_bench_of_layers_with_their_roofline(bundle_path: Path, tmp_path: Path) -> None:
+    result = run("bench", bundle_path, "--runs", 20, "--roofline", tmp_path / "roof.png", "--json")
+    assert result.exit_code == 0, result.stderr
+    layers = document(result)["layers"]
+    assert {"type", "name", "output", "time_ms", "share", "macs", "bytes", "limit_ms"} <= set(layers["operators"][0])
+    assert [each["type"] for each in layers["operators"]][-2:] == ["SOFTMAX", "QUANTIZE"]
+    assert sum(each["share"] for each in layers["operators"]) == pytest.approx(1, abs=0.01)
+    assert cv2.imread(str(tmp_path / "roof.png")).shape == (800, 1120, 3)
+    assert "roof.png" in result.stderr
+
+
+def test_layers_are_a_table_and_only_for_who_asks(bundle_path: Path) -> None:
+    assert document(run("bench", bundle_path, "--runs", 1, "--json"))["layers"] is None
+    result = run("bench", bundle_path, "--runs", 1, "--layers")
+    assert result.exit_code == 0, result.stderr
+    assert "depthwise_conv" in result.stdout
+    assert "The times are estimates" in result.stdout
 
 
 def test_evaluate_keeps_its_contract(bundle_path: Path, tmp_path: Path, pictures: Any) -> None:
@@ -432,9 +557,11 @@ def test_a_service_of_a_wrong_option_is_not_written(bundle_path: Path, tmp_path:
     result = run("service", bundle_path, "--out", tmp_path / "x.service", "--camra", "0")
     assert result.exit_code == 2
     assert "No such option '--camra'" in result.stderr
+    assert "edgecnn demo --help" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.lengthy
 def test_data_keeps_its_contract(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.build.choice.installed", lambda _: False)
     result = run("data", drawn, "--json", "--picture", tmp_path / "samples.png")
@@ -480,6 +607,7 @@ def test_data_measures_photos_by_the_recipe_that_a_build_would_take(
     assert document(run("data", root, "--json"))["input"] == {"height": 96, "width": 96}
 
 
+@pytest.mark.lengthy
 def test_data_needs_neither_tensorflow_nor_the_build(drawn: Path) -> None:
     barred = "tensorflow", "tf_keras", "filelock", "platformdirs", "h5py", "edgecnn.build"
     code = f"import sys; sys.modules.update(dict.fromkeys({barred!r}))\nfrom edgecnn.cli import main; main()"
@@ -501,6 +629,7 @@ def test_show_keeps_its_contract(bundle_path: Path, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
+@pytest.mark.lengthy
 def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_path: Path, pictures: Any) -> None:
     for index in range(9):
         (tmp_path / "photos" / str(index)).mkdir(parents=True)
@@ -519,6 +648,7 @@ def test_a_whole_foreign_file_is_welcome(command: str, foreign_path: Path, tmp_p
 
 @pytest.mark.parametrize("command", ["show", "bench", "demo", "evaluate"])
 @pytest.mark.parametrize(("kind", "code", "name"), [("none", 2, "usage"), ("text", 6, "bundle"), ("cut", 6, "bundle")])
+@pytest.mark.lengthy
 def test_a_model_that_cannot_be_used(
     command: str, kind: str, code: int, name: str, bundle_path: Path, tmp_path: Path
 ) -> None:
@@ -550,6 +680,7 @@ def test_a_model_that_cannot_be_used(
         (["demo", MODEL, "--camera", "synthetic", "--frames", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--pace", "0"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--collect-below", "0.5"], 2, "usage"),
+        (["demo", MODEL, "--camera", "synthetic", "--collect", "photos"], 2, "usage"),
         (["demo", MODEL, "--camera", "synthetic", "--record", "demo"], 2, "usage"),
         (["bench", MODEL, "--target", "onnx"], 2, "usage"),
         (["bench", MODEL, "--threads", "1,x"], 2, "usage"),
@@ -561,15 +692,18 @@ def test_a_model_that_cannot_be_used(
         (["show", MODEL, "--colour"], 2, "usage"),
         (["evaluate", MODEL, "nowhere"], 4, "data"),
         (["build", "no-such-recipe"], 2, "usage"),
-        (["build", "--data", "nowhere"], 4, "data"),
+        pytest.param(["build", "--data", "nowhere"], 4, "data", marks=pytest.mark.tensorflow),
         (["data", "nowhere"], 4, "data"),
         (["data", "photos"], 4, "data"),
         (["data", "photos", "--picture", "samples.jpg"], 2, "usage"),
         (["bench", MODEL, "--plot", "times.jpg"], 2, "usage"),
+        (["bench", MODEL, "--roofline", "roof.jpg"], 2, "usage"),
+        (["bench", MODEL, MODEL, "--layers"], 2, "usage"),
+        (["bench", MODEL, "--threads", "1,2", "--roofline", "roof.png"], 2, "usage"),
         (["bench", MODEL, "--pace", "0"], 2, "usage"),
         (["bench", MODEL, "--target", "litert,"], 2, "usage"),
         (["data"], 2, "usage"),
-        (["build", "photos"], 4, "data"),
+        pytest.param(["build", "photos"], 4, "data", marks=pytest.mark.tensorflow),
         (["dance"], 2, "usage"),
     ],
 )
@@ -613,6 +747,7 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> No
 
 
 @pytest.mark.parametrize("missing", ["filelock", "platformdirs", "tensorflow", "tf_keras"])
+@pytest.mark.lengthy
 def test_a_missing_extra_is_named(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\nfrom edgecnn.cli import main; main(['build', '--json'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -620,7 +755,7 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     refusal = json.loads(result.stdout)["error"]
     assert refusal["code"] == "missing-extra"
     assert missing in refusal["message"]
-    assert "edgecnn[build]" in refusal["remedy"]
+    assert ".[build]" in refusal["remedy"]
 
 
 def command_line(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -629,6 +764,7 @@ def command_line(*arguments: object, **options: Any) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("option", ["--json", "--target=litert"])
+@pytest.mark.lengthy
 def test_a_full_disk_under_stdout_is_7_and_no_bug(bundle_path: Path, option: str) -> None:
     with Path("/dev/full").open("w") as full:
         result = command_line("show", bundle_path, option, stdout=full)
@@ -637,6 +773,7 @@ def test_a_full_disk_under_stdout_is_7_and_no_bug(bundle_path: Path, option: str
     assert "No space left" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_nothing_of_the_interpreter_is_heard(bundle_path: Path) -> None:
     result = command_line("bench", bundle_path, "--runs", 1, "--json", stdout=subprocess.PIPE)
     assert result.stderr == ""

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -138,6 +139,23 @@ def benched(*, paced: bool) -> dict[str, Any]:
     }
 
 
+def layered() -> dict[str, Any]:
+    """Operators of long names and large numbers, and one of which nothing is known."""
+    row = {
+        "index": 0, "type": "DEPTHWISE_CONV_2D", "name": LONG, "output": [1, 1024, 1024, 1024], "compute_type": "int8",
+        "time_ms": 1234.5678, "share": 0.9999, "macs": 123_456_000_000, "macs_known": True, "bytes": 123_456_789,
+        "limit_ms": 1.5, "limit_share": 1.04,
+    }  # fmt: skip
+    odd = {"time_ms": None, "share": None, "macs": 0, "macs_known": False, "limit_share": None, "output": []}
+    limits = {"memory_bytes_per_s": 10**10, "cache_bytes_per_s": 10**11, "cache_bytes": 1 << 25}
+    return {
+        "operators": [row, {**row, **odd, "type": ODD, "name": ODD}, {**row, "name": "", "output": [1, 10]}],
+        "sum_ms": 1234.5678, "whole_ms": 1250.9, "sum_ratio": 0.987, "sum_ratio_interval": [0.98, 0.99],
+        "limits": {**limits, "macs_per_s": {"float32": 55 * 10**9, "int8": 215 * 10**9}},
+        "advice": [f"Prune next the 64 channels of {LONG}."], "warnings": ["Other programs took 50 %."],
+    }  # fmt: skip
+
+
 def rendered(summary: RenderableType, width: int = 80) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, highlight=False).print(summary)
@@ -148,11 +166,23 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "build": lambda bundle: console.build_summary(report()),
     "bench": lambda bundle: console.bench_summary(benched(paced=False)),
     "bench of several": lambda bundle: console.bench_summary(benched(paced=True)),
+    "bench of layers": lambda bundle: console.bench_summary({**benched(paced=False), "layers": layered()}),
     "demo": lambda bundle: console.demo_summary(demo()),
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
     "data": lambda bundle: console.data_summary(inspected()),
     "show": lambda bundle: console.show_summary(described(bundle)),
 }
+
+
+def test_layers_say_that_they_are_estimates_and_how_near_they_come() -> None:
+    shown = rendered(console.layers_summary(layered()), width=400)
+    assert "The times are estimates" in shown
+    assert "sum up to 1235 ms, the whole takes 1251 ms; round for round, the sum is 0.987 (0.980-0.990)" in shown
+    assert "55 GMAC/s in float32, 215 GMAC/s in int8; 10 GB/s from memory, 100 GB/s in the caches (32 MB)" in shown
+    assert "1024x1024x1024 1234.568 100.0% 123456.00 123456.8     104%" in shown
+    assert "Prune next" in shown
+    assert "Other programs" in shown
+    assert len([line for line in shown.splitlines() if " ? " in line and ODD in line]) == 1
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
@@ -290,3 +320,28 @@ def test_progress_that_no_terminal_shows_is_lines_on_stderr(capsys: pytest.Captu
     stdout, stderr = capsys.readouterr()
     assert stdout == ""
     assert stderr == "[done] " + "x" * 100 + "\n"
+
+
+def test_on_a_terminal_lines_break_at_spaces_and_paths_do_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "/home/someone/" + "a-folder/" * 12 + "photo.jpg"
+    error = UsageError(f"{path} is no file, {LONG}", received=path, accepted=LONG, remedy="say it\n  - again")
+    for terminal in (True, False):
+        monkeypatch.setattr(Console, "is_terminal", terminal)
+        monkeypatch.setenv("COLUMNS", "80")
+        console.say_error(error)
+        console.say(f"{path}: {LONG}")
+        lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().err).splitlines()
+        assert sum(path in line for line in lines) == 3
+        assert any(len(line) > 80 for line in lines if path not in line) is not terminal
+        words = {word for line in lines for word in line.split()}
+        whole = f"Error: received accepted to do {path} {path}: is no file, {LONG} say it - again"
+        assert words == set(whole.split())
+
+
+def test_one_frame_is_one_and_a_speed_that_is_not_known_is_not_said() -> None:
+    document = {"frames": 1, "fps": None, "dropped": 0, "phases": {}, "runtime": "litert", "left_out": [], "age": None}
+    output = io.StringIO()
+    Console(file=output, width=80).print(console.demo_summary({**document, "truth": None}))
+    assert "1 frame answered, 0 dropped, litert" in output.getvalue()

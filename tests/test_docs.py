@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from edgecnn import Bundle, shapes
 from edgecnn.cli import main
 
+pytestmark = pytest.mark.tensorflow
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^( *)```(\{\.sh \.run\}|\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -35,6 +35,7 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.native("hundreds of pictures")
 def test_a_photo_that_was_saved_again_is_found(change: str) -> None:
     originals = [picture(seed) for seed in range(60)]
     groups = grouped([*originals, *map(CHANGES[change], originals)])

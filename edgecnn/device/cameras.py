@@ -103,14 +103,20 @@ def find_camera() -> str:
 
 def _check(options: CameraOptions, kind: Kind) -> None:
     """Every problem of the options at once."""
-    problems = options.problems()
-    problems += [f"{name} cannot be asked of this source" for name in options.asked().keys() - kind.takes]
-    if problems:
+    wrong, unfit = options.problems(), sorted(f"--{name}" for name in options.asked().keys() - kind.takes)
+    if unfit:
         raise UsageError(
-            "The options of the camera do not fit.",
-            received="; ".join(sorted(problems)),
-            accepted=f"of {kind.accepted}: {', '.join(sorted(kind.takes)) or 'neither size, rate nor realtime'}",
-            remedy="leave out what does not fit; a picture is resized to the model's input in any case",
+            f"This cannot be asked of {kind.accepted}: {', '.join(unfit)}.",
+            received="; ".join([" ".join(unfit), *wrong]),
+            accepted=" or ".join(f"--{name}" for name in sorted(kind.takes)) or "none of --size, --rate, --realtime",
+            remedy=f"leave out {' and '.join(unfit)}{', and mend the rest' if wrong else ''}",
+        )
+    if wrong:
+        raise UsageError(
+            "An option of the camera has a value that it cannot have.",
+            received="; ".join(wrong),
+            accepted="what these sentences say",
+            remedy="mend the value, or leave the option out",
         )
 
 

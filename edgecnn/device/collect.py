@@ -19,7 +19,8 @@ _QUALITY = 95
 class Collection:
     """A folder of class folders that grows by single frames, as ``edgecnn build --data`` takes it.
 
-    Each photo is written whole or not at all, as ``CLASS/DATE-TIME-NUMBER.jpg``.
+    Each photo is written whole or not at all, as ``CLASS/DATE-TIME-NUMBER.jpg``, or with the name of the image file
+    that it comes from.
 
     Args:
         root: the folder; it is made with the first photo.
@@ -58,15 +59,15 @@ class Collection:
                 accepted=f"{self._limit_bytes / 1e6:.0f} MB, the limit",
                 remedy="move photos away, or raise --collect-limit",
             )
-        now = datetime.now(tz=timezone.utc)
-        path = folder / f"{now:%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
+        path = _free_path(folder, frame)
         write_atomically(path, data)
         self._used += len(data)
         return path
 
 
 class Unsure:
-    """What `run` calls with each answer: it keeps frames whose best smoothed score is low, one a second at most.
+    """What `run` calls with each answer: it keeps frames whose best smoothed score is low, one a second at most; of
+    images, which have nothing to do with those before them, each.
 
     Args:
         collection: where they go, in no class.
@@ -85,7 +86,8 @@ class Unsure:
 
     def __call__(self, answer: Answer) -> None:
         """Keep the frame of an unsure answer; a full folder is no reason to end a demo."""
-        if self.ended or answer.steady[0].score >= self._below or time.monotonic() < self._next_s:
+        early = answer.frame.source is None and time.monotonic() < self._next_s
+        if self.ended or answer.steady[0].score >= self._below or early:
             return
         self._next_s = time.monotonic() + EVERY_S
         try:
@@ -95,12 +97,31 @@ class Unsure:
             self.ended = error
 
 
+def _fault(name: str) -> str | None:
+    """Why no folder of a class can have this name."""
+    faults = {
+        "is empty": not name,
+        "has a / in it": "/" in name,
+        "begins with a dot": name.startswith("."),
+        "is longer than 200 bytes": len(name.encode(errors="replace")) > 200,
+        "is not one line of text": not is_label(name) or "\0" in name,
+    }
+    return next((what for what, so in faults.items() if so), None)
+
+
+def _free_path(folder: Path, frame: Frame) -> Path:
+    """With the name of the frame's file where there is one, and no other photo has it."""
+    dated = f"{datetime.now(tz=timezone.utc):%Y%m%d-%H%M%S-%f}-{frame.number}.jpg"
+    named = folder / f"{Path(frame.source).stem}.jpg" if frame.source else folder / dated
+    return folder / dated if named.exists() else named
+
+
 def _folder_name(label: str, root: Path) -> str:
     """The name of a class's folder: one that is there already, whatever its case, or the label itself."""
     name = label.strip()
-    if not is_label(name) or name.startswith(".") or "/" in name or "\0" in name or len(name.encode()) > 200:
+    if fault := _fault(name):
         raise UsageError(
-            "This is not a name of a class.",
+            f"This cannot be the name of a class, for it {fault}.",
             received=f"{label!a}"[:80],
             accepted="one line without /, that does not begin with a dot, of 200 bytes at most",
             remedy="choose another name",

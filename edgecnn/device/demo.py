@@ -22,6 +22,7 @@ from edgecnn.inference import Classifier
 
 SEEN_BY_NOBODY = ("terminal", "none")
 """Views that do not show the picture."""
+_ENDS_BY = {"web": "Ctrl-C", "window": "the key q", "terminal": "Ctrl-C", "none": "Ctrl-C"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Demo:
         view: a name in `edgecnn.device.VIEWS`.
         listen: where the view ``web`` is served.
         frames, pace: see `run`.
+        stay: show the last answer after the camera's end, until Ctrl-C or the view ends it.
         threshold: of the score; None takes the file's own.
         smoothing_s: seconds.
         overlay: show where the network looks.
@@ -52,6 +54,7 @@ class Demo:
     listen: str | None = None
     frames: int | None = None
     pace: float | None = None
+    stay: bool = False
     threshold: float | None = None
     smoothing_s: float = SMOOTHING_S
     overlay: bool = False
@@ -71,7 +74,7 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
     Args:
         bundle: what to run.
         demo: how.
-        say: is told what people should know, line by line: the camera that was chosen, what was collected.
+        say: is told what people should know, line by line: the camera that was chosen, what was collected and where.
 
     Raises:
         UsageError, DeviceError, BundleError: see `edgecnn.errors`; what is wrong with the options is said before
@@ -79,6 +82,7 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
     """
     screen = open_view(demo.view, listen=demo.listen)
     collection, unsure = _collecting(demo)
+    threshold = _threshold(bundle, demo, say)
     with ExitStack() as stack:
         classifier = stack.enter_context(Classifier(bundle, threads=demo.threads, target=demo.target))
         _check_overlay(demo, classifier)
@@ -91,17 +95,34 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
             view=stack.enter_context(Watched(screen)),
             frames=demo.frames,
             pace=demo.pace,
-            threshold=(bundle.threshold or 0.0) if demo.threshold is None else demo.threshold,
+            threshold=threshold,
             smoothing_s=demo.smoothing_s,
             overlay=demo.overlay,
             consumers=[*_consumers(demo, camera, stack, say), *([unsure] if unsure else [])],
             collection=collection,
+            on_end=(lambda: say(f"{camera.name} has ended; {_ENDS_BY[demo.view]} ends the demo."))
+            if demo.stay
+            else None,
         )
+    if demo.record and demo.record.exists():
+        say(f"The recording is {demo.record}.")
+    if demo.events not in (None, "-"):
+        say(f"The events are in {demo.events}.")
     if unsure:
-        say(f"{unsure.kept} unsure frames are in {demo.collect}, for you to sort into folders of classes.")
+        frames = f"{unsure.kept} unsure frame{' is' if unsure.kept == 1 else 's are'}"
+        say(f"{frames} in {demo.collect}, for you to sort into folders of classes.")
         if unsure.ended:
             say(f"{unsure.ended.message} {unsure.ended.remedy}")
     return summary
+
+
+def _threshold(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> float:
+    """The one that is in force; where nobody chose any, what follows from that is said."""
+    if demo.threshold is not None:
+        return demo.threshold
+    if not bundle.threshold:
+        say("This file has no threshold: every frame gets a name, however low its score. To do: --threshold 0.3")
+    return bundle.threshold or 0.0
 
 
 def _collecting(demo: Demo) -> tuple[Collection | None, Unsure | None]:
@@ -113,6 +134,13 @@ def _collecting(demo: Demo) -> tuple[Collection | None, Unsure | None]:
                 remedy="add --collect photos",
             )
         return None, None
+    if demo.view != "web" and demo.collect_below is None:
+        raise UsageError(
+            "Nothing would be collected: no page to keep frames with, and no score below which they are kept.",
+            received=f"--collect {demo.collect} with the view {demo.view}",
+            accepted="the page, or --collect-below SCORE",
+            remedy="add --view web, or --collect-below 0.5",
+        )
     collection = Collection(demo.collect, limit_bytes=demo.collect_limit_bytes or LIMIT_BYTES)
     return collection, None if demo.collect_below is None else Unsure(collection, below=demo.collect_below)
 

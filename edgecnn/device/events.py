@@ -41,6 +41,13 @@ def event(answer: Answer) -> dict[str, Any]:
         "number": answer.frame.number,
         "time": datetime.fromtimestamp(captured_s, tz=timezone.utc).isoformat(timespec="microseconds"),
         "source": answer.frame.source,
+        **said(answer),
+    }
+
+
+def said(answer: Answer) -> dict[str, Any]:
+    """What the model says of a frame: the label that is shown, None where it is unknown, and the best classes."""
+    return {
         "shown": answer.shown and answer.shown.label,
         "predictions": [
             # JSON has no NaN, and a foreign model may have.

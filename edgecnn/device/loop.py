@@ -61,6 +61,7 @@ def run(
     overlay: bool = False,
     consumers: Sequence[Callable[[Answer], None]] = (),
     collection: Collection | None = None,
+    on_end: Callable[[], None] | None = None,
 ) -> Summary:
     """Answer frames until ``frames`` are answered, the camera ends, or Ctrl-C; all three are normal ends.
 
@@ -81,6 +82,8 @@ def run(
         consumers: are called with every answer, in the thread that answers; a `BrokenPipeError` from one is a normal
             end, too.
         collection: where a view may save frames as photos of a class; None where nobody asked for that.
+        on_end: the view stays after the last answer, until it stops the run or Ctrl-C does; this is called when that
+            begins. None: the run ends there.
 
     Raises:
         DeviceError: the camera stopped delivering.
@@ -142,6 +145,11 @@ def run(
                     continue
                 view.show(answer)
                 ages.add((time.perf_counter_ns() - answer.frame.captured_ns,))
+            if on_end and not controls.stop:
+                on_end()
+            while on_end and not controls.stop:
+                view.idle(f"{camera.name} has ended")
+                time.sleep(IDLE_S)
         except (KeyboardInterrupt, BrokenPipeError):
             pass  # the user, or the reader of what we write, has seen enough
         finally:

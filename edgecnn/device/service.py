@@ -3,8 +3,10 @@
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.device.streams import SCHEMES, public
 from edgecnn.errors import UsageError
 
 STATE = Path("/var/lib/edgecnn")
@@ -12,7 +14,7 @@ STATE = Path("/var/lib/edgecnn")
 
 _UNIT = """\
 # Written by `edgecnn service`. To install it:
-#   sudo install -m 644 {file} /etc/systemd/system/
+#   sudo install -m {mode:o} {file} /etc/systemd/system/
 #   sudo systemctl daemon-reload && sudo systemctl enable --now {file}
 # What it says: journalctl -u {name} -f
 [Unit]
@@ -78,10 +80,9 @@ IPAddressDeny=any
 RestrictAddressFamilies=AF_UNIX
 """
 
-
 _USER_UNIT = """\
 # Written by `edgecnn service --user`. To install it:
-#   install -D -m 644 {file} ~/.config/systemd/user/{file}
+#   install -D -m {mode:o} {file} ~/.config/systemd/user/{file}
 #   systemctl --user daemon-reload && systemctl --user enable --now {file} && loginctl enable-linger
 # What it says: journalctl --user -u {name} -f
 [Unit]
@@ -93,6 +94,8 @@ StartLimitIntervalSec=0
 Type=notify
 ExecStart={command}
 WorkingDirectory={state}
+# What lies there is no module of Python's.
+Environment=PYTHONSAFEPATH=1
 Restart=always
 RestartSec=5
 WatchdogSec=30
@@ -112,59 +115,114 @@ WantedBy=default.target
 """
 
 
-def user_unit(
-    model: Path, options: Sequence[str], *, state: Path, file: str = "edgecnn.service", python: Path | None = None
-) -> str:
-    """The text of a unit for ``systemctl --user``, which needs neither root nor files that everybody may read.
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A systemd unit: its text, and the mode of its file, which others may not read where a password is in it."""
 
-    Args:
-        model: the bundle.
-        options: of ``edgecnn demo``, as they are typed.
-        state: its working folder.
-        file: what the unit will be called.
-        python: with edgecnn installed; None takes the one that runs this.
-    """
-    words = [str(python or Path(sys.executable)), "-m", "edgecnn", "demo", str(model.absolute()), *options]
-    return _USER_UNIT.format(
-        file=file,
-        name=file.removesuffix(".service"),
-        model=model.name.replace("%", "%%"),
-        command=" ".join(_quoted(word) for word in words),
-        state=str(state.absolute()).replace("%", "%%"),
-    )
+    text: str
+    mode: int
+
+    @property
+    def secret(self) -> bool:
+        """Whether others may not read it."""
+        return not self.mode & stat.S_IROTH
 
 
 def unit(
     model: Path,
     options: Sequence[str],
     *,
-    online: bool,
+    camera: str | None = None,
+    view: str | None = None,
     file: str = "edgecnn.service",
     python: Path | None = None,
-) -> str:
-    """The text of a unit that runs ``edgecnn demo MODEL OPTIONS``.
+) -> Unit:
+    """A unit that runs ``edgecnn demo MODEL OPTIONS``.
 
     Args:
         model: the bundle.
         options: of ``edgecnn demo``, as they are typed.
-        online: whether it needs a network: for a page, or for a camera's stream.
+        camera: the one that these options name; None where they name none.
+        view: likewise.
         file: what the unit will be called.
         python: with edgecnn installed; None takes the one that runs this.
 
     Raises:
-        UsageError: the service's own user could not read the model or run this Python.
+        UsageError: the service's own user could not read the model or run this Python, or a service has no such view.
     """
+    check_view(view)
     model, python = model.resolve(), python or Path(sys.executable)
     _check_readable(model, python.absolute(), python.resolve())  # what a virtual environment links to, too
+    network = _ONLINE if _is_stream(camera) or view in (None, "web") else _OFFLINE
     words = [str(python), "-m", "edgecnn", "demo", str(model), *options]
-    return _UNIT.format(
+    return _filled(_UNIT, words, model=model, file=file, camera=camera, state=str(STATE), network=network)
+
+
+def user_unit(
+    model: Path,
+    options: Sequence[str],
+    *,
+    state: Path,
+    camera: str | None = None,
+    view: str | None = None,
+    file: str = "edgecnn.service",
+    python: Path | None = None,
+) -> Unit:
+    """A unit for ``systemctl --user``, which needs neither root nor files that everybody may read.
+
+    Args:
+        model: see `unit`, as of all others.
+        options: of ``edgecnn demo``.
+        state: its working folder.
+        camera: the one that these options name.
+        view: likewise.
+        file: what the unit will be called.
+        python: with edgecnn installed.
+
+    Raises:
+        UsageError: a service has no such view.
+    """
+    check_view(view)
+    words = [str(python or Path(sys.executable)), "-m", "edgecnn", "demo", str(model.absolute()), *options]
+    folder = str(state.absolute()).replace("%", "%%")
+    return _filled(_USER_UNIT, words, model=model, file=file, camera=camera, state=folder)
+
+
+def check_view(view: str | None) -> None:
+    """What stands after ``--view``, for a service.
+
+    Raises:
+        UsageError: it is shown where a service shows nothing.
+    """
+    if view in ("window", "terminal"):
+        raise UsageError(
+            f"A service has no {view} to show anything in.",
+            received=f"--view {view}",
+            accepted="--view web, the page; or --view none",
+            remedy="choose --view web, or --view none with --events or --record",
+        )
+
+
+def has_password(camera: str | None) -> bool:
+    """Whether what stands after ``--camera`` has a password in it."""
+    return camera is not None and _is_stream(camera) and public(camera) != camera
+
+
+def _is_stream(camera: str | None) -> bool:
+    return camera is not None and camera.startswith(SCHEMES)
+
+
+def _filled(template: str, words: Sequence[str], *, model: Path, file: str, camera: str | None, **parts: str) -> Unit:
+    mode = 0o600 if has_password(camera) else 0o644
+    text = template.format(
         file=file,
+        mode=mode,
         name=file.removesuffix(".service"),
         model=model.name.replace("%", "%%"),
         command=" ".join(_quoted(word) for word in words),
-        state=STATE,
-        network=_ONLINE if online else _OFFLINE,
+        **parts,
     )
+    return Unit(text=text, mode=mode)
 
 
 def _quoted(word: str) -> str:
@@ -186,6 +244,7 @@ def _check_readable(*paths: Path) -> None:
             "The service's own user may not read this installation or this model.",
             received=f"closed to others: {', '.join(dict.fromkeys(closed))}",
             accepted="a model and an installation in folders that everybody may read",
-            remedy="put both in /opt/edgecnn: `sudo python3 -m venv /opt/edgecnn`, `sudo /opt/edgecnn/bin/pip install "
-            f"edgecnn`, `sudo cp '{paths[0].name}' /opt/edgecnn/`; then /opt/edgecnn/bin/edgecnn service",
+            remedy="put both in /opt/edgecnn: `sudo python3 -m venv --system-site-packages /opt/edgecnn`, in a "
+            f"checkout `sudo /opt/edgecnn/bin/pip install .`, `sudo cp '{paths[0].name}' /opt/edgecnn/`; then "
+            "/opt/edgecnn/bin/edgecnn service",
         )

@@ -67,7 +67,7 @@ class Stream(Capture):
         with _opened_with(self.ffmpeg_options):
             super().__init__(name or public(url), url, cv2.CAP_FFMPEG, _time_limits(options))
         if not self.capture.isOpened():
-            raise _failure(self.name, "cannot be opened as a video", "no picture")
+            raise self._failure("cannot be opened as a video", "no picture")
         self._ends = self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self._started = time.monotonic()
 
@@ -81,16 +81,23 @@ class Stream(Capture):
             frame = self.grab(wait=True)
         except Undecodable:
             frame = None
-        if frame is None and not self.closed and not self._ends:
-            raise _failure(self.name, "has stopped", f"no frame after {self.captured}")
+        if frame is None and not self.closed and not (self._ends and self.captured):
+            if not self.captured:
+                raise self._failure("gives no picture", "an end before the first frame")
+            raise self._failure("has stopped", f"no frame after {self.captured}")
         elif self._ends:
             due = self._started + self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
             time.sleep(min(max(0.0, due - time.monotonic()), 1.0))
         return frame
 
+    def _failure(self, what: str, received: str) -> DeviceError:
+        return _failure(self.name, what, received)
+
 
 class Fifo(Stream):
     """A FIFO that another program writes a video to, for example ``rpicam-vid --inline -t 0 -o FIFO``.
+
+    It is read from its beginning to its end, which MPEG-TS, Matroska, MJPEG and H.264 are made for, and MP4 is not.
 
     Raises:
         DeviceError: nobody writes to it, or nothing that FFmpeg reads.
@@ -108,6 +115,14 @@ class Fifo(Stream):
         except DeviceError:
             os.close(self._descriptor)
             raise
+
+    def _failure(self, what: str, received: str) -> DeviceError:
+        return DeviceError(
+            f"{self.name} {what}.",
+            received=received,
+            accepted="what can be read without going back: MPEG-TS, Matroska, MJPEG, H.264; MP4 cannot",
+            remedy="write MPEG-TS to it: `ffmpeg -i SOURCE -f mpegts FIFO`; or name the file itself",
+        )
 
     def close(self) -> None:
         """Let go of the FIFO."""

@@ -1,4 +1,5 @@
-"""What a run came to: counts, and statistics of the last frames, in the same memory after a minute and a month."""
+"""What a run came to: counts, statistics of the last frames, in the same memory after a minute and a month; and of
+images, which are as many as there are files, the answer to each."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgecnn.device.events import said
 from edgecnn.device.frames import PHASES, Answer, Camera
 from edgecnn.latency import LatencyStats
 
@@ -26,6 +28,7 @@ class Summary:
         left_out: the files that could not be read, each with its reason.
         truth: the share of frames whose best label is the true one, that of frames for which the true one was shown, or
             unknown where there was nothing, and their number; None where it is not known, or no class of the model's.
+        answers: of images, what the model says of each file; of anything else, none.
     """
 
     frames: int
@@ -38,6 +41,7 @@ class Summary:
     threads: int
     left_out: tuple[str, ...]
     truth: tuple[float, float, int] | None
+    answers: tuple[dict[str, Any], ...]
 
     def as_json(self) -> dict[str, Any]:
         """The document that ``demo --json`` prints."""
@@ -53,6 +57,7 @@ class Summary:
             "camera": self.camera,
             "left_out": list(self.left_out),
             "truth": self.truth and dict(zip(("accuracy", "shown", "n"), self.truth, strict=True)),
+            "answers": list(self.answers),
         }
 
 
@@ -87,6 +92,7 @@ class Tally:
         self._phases = Ring(len(PHASES))
         self._first_ns = self._last_ns = 0
         self._known = self._right = self._shown = 0
+        self._answers: list[dict[str, Any]] = []
 
     def add(self, answer: Answer) -> None:
         """Take in an answer."""
@@ -94,6 +100,8 @@ class Tally:
             self._first_ns = answer.answered_ns
         self._last_ns = answer.answered_ns
         self._phases.add(answer.phases_ns)
+        if answer.frame.source is not None:
+            self._answers.append({"file": answer.frame.source, **said(answer)})
         if (truth := answer.frame.truth) in self._labels:
             self._known += 1
             self._right += answer.predictions[0].label == truth
@@ -115,6 +123,7 @@ class Tally:
             threads=threads,
             left_out=tuple(camera.left_out),
             truth=(self._right / self._known, self._shown / self._known, self._known) if self._known else None,
+            answers=tuple(self._answers),
         )
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgecnn.device.frames import PHASES, Answer
-from edgecnn.device.views import Run, View
+from edgecnn.device.views import Controls, Run, View
 
 REFRESH_S = 0.1
 DRAWING_SHARE = 0.05
@@ -27,7 +27,7 @@ class TerminalView(View):
         console = console or Console(stderr=True)
         self._width = min(console.width, WIDTH) - MARGIN  # what Ctrl-C echoes, ^C, must not start a new line
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        self._headline = ""
+        self._headline, self._controls = "", Controls()
         self._pending: Answer | None = None
         self._last: tuple[RenderableType, ...] | None = None
         self._next = 0.0
@@ -49,6 +49,7 @@ class TerminalView(View):
     def begin(self, run: Run) -> None:
         """Names for the headline."""
         self._headline = f"{run.camera} | {run.runtime}, {run.threads} thread{'s' if run.threads > 1 else ''}"
+        self._controls = run.controls
         self._start_window(time.perf_counter_ns())
 
     def show(self, answer: Answer) -> None:
@@ -75,12 +76,13 @@ class TerminalView(View):
         seconds = (answer.answered_ns - self._since_ns) / 1e9
         speed = f"{self._frames / seconds:.1f} FPS" if seconds > 0 else "- FPS"
         means = [f"{name} {total / self._frames / 1e6:.2f}" for name, total in zip(PHASES, self._sums_ns, strict=True)]
+        limit = f"unknown below {self._controls.threshold:.2f}" if self._controls.threshold else "no threshold"
         shown = "unknown" if answer.shown is None else f"{answer.shown.label}  {answer.shown.score:.2f}"
         self._last = lines = (
             _line(self._headline, "bold"),
             _line(shown, "dim" if answer.shown is None else "bold green"),
             _bars(answer, self._width // 2 - 4),
-            _line(f"{speed}   frame {answer.frame.number}   dropped {answer.dropped}", "cyan"),
+            _line(f"{speed}   frame {answer.frame.number}   dropped {answer.dropped}   {limit}", "cyan"),
             _line(f"ms: {'  '.join(means)}", "dim"),
         )
         self._live.update(_stack(lines, self._width), refresh=True)

@@ -14,28 +14,35 @@ from edgecnn.remote.host import connected
 from edgecnn.remote.run import Ran, ran
 
 
-def bench(host: str, models: Sequence[Path], *, progress: Progress, plot: Path | None = None, **options: Any) -> Ran:
+def bench(
+    host: str,
+    models: Sequence[Path],
+    *,
+    progress: Progress,
+    pictures: Mapping[str, Path | None] | None = None,
+    **options: Any,
+) -> Ran:
     """``edgecnn bench --json`` there.
 
     Args:
         host: as ssh takes it.
         models: files of this computer.
         progress: where to say what takes long before it begins.
-        plot: where a picture of the times goes, here.
+        pictures: where they go, here, by the options that ask for them; None asks for none.
         options: of the command, by their names; None is left out.
 
     Raises:
         UsageError, BundleError, DeviceError: see `ran`; and what is wrong with a file is said before.
     """
     names = {f"{number}/{path.name}": path for number, path in enumerate(models)}
-    picture = f"plot{plot.suffix}" if plot else ""
-    words = ["bench", *_options(options), "--json", *(["--plot", f"made/{picture}"] if plot else [])]
+    made = {f"{option}{path.suffix}": path for option, path in (pictures or {}).items() if path}
+    drawn = {Path(picture).stem: f"made/{picture}" for picture in made}
     result = ran(
         host,
-        [*words, "--", *names],
+        ["bench", *_options({**options, **drawn}), "--json", "--", *names],
         progress=progress,
         models={name: Bundle.read(path).data for name, path in names.items()},
-        made={picture: plot} if plot else {},
+        made=made,
     )
     return result.renamed({name: str(path) for name, path in names.items()})
 

@@ -55,7 +55,8 @@ def ran(
         progress: where to say what takes long before it begins.
         models: bytes by the name that the command has for them; they are kept there, by hash, for the next use.
         files: files by the names that the command has for them; they are removed there after it.
-        made: where what it leaves in ``made/`` goes, by its name there; of a folder all that is in it.
+        made: where what it leaves in ``made/`` goes, by its name there; of a folder all that is in it. Where its stderr
+            has these names, it is these places that are shown.
         forward: a port of its loopback that becomes one of this computer's.
         stdout: where its stdout goes; None catches it.
 
@@ -75,6 +76,8 @@ def ran(
             stdout.write(data)
             stdout.flush()
         elif kind == there.ERR:
+            for name, place in (made or {}).items():
+                data = data.replace(f"made/{name}".encode(), os.fsencode(place))
             sys.stderr.buffer.write(data)
             sys.stderr.flush()
 

@@ -383,7 +383,8 @@ class There:
                 shutil.copyfile(FOLDER / "models" / sha256, release / name)
                 unit = ["service", "--user", "--out", str(release / SERVICE), "--", str(release / name), *words]
                 command = [str(FOLDER / venv / "bin" / "python"), "-m", "edgecnn", *unit]
-                code, said = watched(self._link, command, where=release, show=False)
+                (deployed / "files").mkdir(exist_ok=True)  # what it writes outlives it
+                code, said = watched(self._link, command, where=deployed / "files", show=False)
                 if code:
                     raise Refused("unit", _last(said))
                 self._link.check()

@@ -66,7 +66,7 @@ class OpenvinoTarget:
             raise UsageError(
                 "openvino is installed, and cannot be imported.",
                 received=str(error),
-                remedy="pip install 'edgecnn[openvino]' again, or choose another --target",
+                remedy="pip install '.[openvino]' again, or choose another --target",
             ) from error
 
     def _version(self) -> str:

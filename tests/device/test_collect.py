@@ -40,9 +40,21 @@ def test_a_class_that_is_there_is_taken_whatever_its_case(tmp_path: Path) -> Non
     assert collection.add(frame(), "Mug").parent == collection.add(frame(1), "mUG").parent
 
 
-@pytest.mark.parametrize("label", ["", " ", "../up", "a/b", ".hidden", "two\nlines", "x" * 201, "nul\0"])
-def test_what_is_no_name_of_a_folder(tmp_path: Path, label: str) -> None:
-    with pytest.raises(UsageError, match="not a name of a class"):
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [
+        ("", "is empty"),
+        (" ", "is empty"),
+        ("../up", "has a /"),
+        ("a/b", "has a /"),
+        (".hidden", "begins with a dot"),
+        ("two\nlines", "one line"),
+        ("x" * 201, "longer than 200 bytes"),
+        ("nul\0", "one line"),
+    ],
+)
+def test_what_is_no_name_of_a_folder(tmp_path: Path, label: str, why: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot be the name of a class, for it.*{why}"):
         Collection(tmp_path / "photos").add(frame(), label)
     assert list(tmp_path.rglob("*")) == []
 
@@ -76,6 +88,17 @@ def test_what_the_model_is_unsure_of_is_kept_beside_the_classes_now_and_then(
     monkeypatch.setattr(collect, "EVERY_S", 1000.0)
     for number in range(10):
         unsure(answer(0.1, number))
+    assert unsure.kept == 3
+
+
+def test_of_image_files_all_are_kept_with_their_names(tmp_path: Path) -> None:
+    unsure = Unsure(Collection(tmp_path), below=0.6)
+    for number, source in enumerate(("cat/IMG_1.JPG", "dog/IMG_1.JPG", "IMG.2.png")):
+        asked = answer(0.1, number)
+        unsure(replace(asked, frame=replace(asked.frame, source=source)))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[1:] == ["IMG.2.jpg", "IMG_1.jpg"]
+    assert names[0].endswith("-1.jpg")  # by its date, for its name was taken
     assert unsure.kept == 3
 
 

@@ -83,6 +83,7 @@ def test_a_reader_that_goes_away_ends_the_demo(number_folder: Path, number_class
     assert (summary.frames, summary.dropped) == (1, 0)
 
 
+@pytest.mark.lengthy
 def test_a_pipe_into_head_leaves_no_trace(number_video: Path) -> None:
     program = f"""
 import sys

@@ -130,7 +130,7 @@ def test_the_summary_of_a_folder(number_folder: Path, number_classifier: FrameCl
     assert labels(view.answers) == [0, 1, 2, 3, 4]
     assert set(document) == {
         *("schema", "frames", "fps", "dropped", "phases", "runtime"),
-        *("threads", "camera", "left_out", "truth", "age"),
+        *("threads", "camera", "left_out", "truth", "age", "answers"),
     }
     assert (document["schema"], document["frames"], document["dropped"], document["truth"]) == (1, 5, 0, None)
     assert list(document["phases"]) == ["capture", "preprocess", "invoke", "postprocess"]
@@ -340,3 +340,29 @@ def test_a_bundle_over_the_scene(bundle_path: Path) -> None:
     assert document["truth"]["n"] == 5
     assert document["runtime"] == classifier.runtime
     assert document["phases"]["invoke"]["p50_ms"] > 0
+
+
+class Patient(Recorder):
+    """Stops the run once it was told why nothing comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notices: list[str] = []
+
+    def idle(self, notice: str | None) -> None:
+        if notice is not None and self.began is not None:
+            self.notices.append(notice)
+            self.began.controls.stop = len(self.notices) == 2
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_view_that_stays_is_told_that_the_camera_has_ended(
+    stays: bool, number_video: Path, number_classifier: Any
+) -> None:
+    view, ended = Patient(), []
+    with open_camera(str(number_video)) as camera:
+        on_end = (lambda: ended.append(len(view.answers))) if stays else None
+        summary = run(camera, number_classifier, view=view, on_end=on_end)
+    assert summary.frames == len(view.answers) == 30
+    assert ended == ([30] if stays else [])
+    assert view.notices == (["numbers.avi has ended"] * 2 if stays else [])

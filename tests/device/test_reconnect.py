@@ -66,6 +66,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "LONGEST_DELAY_S", 0.2)
 
 
+@pytest.mark.native("what is slow is taken for a stall of 0.2 s")
 def test_numbers_go_on_through_failures_of_every_kind() -> None:
     hang = threading.Event()
     connections = (Scripted(3, GONE), GONE, Scripted(GONE), Scripted(2, hang), Scripted(4))
@@ -165,6 +166,7 @@ def test_a_slow_reader_sees_by_the_numbers_what_it_missed() -> None:
     assert late.number > first.number + 5
 
 
+@pytest.mark.lengthy
 def test_a_process_that_ends_waits_for_a_camera_that_hangs() -> None:
     program = """
 import time, numpy as np

@@ -99,6 +99,7 @@ def test_a_live_camera_is_never_kept_waiting(tmp_path: Path, monkeypatch: pytest
     assert 1 <= len(set(brightness(tmp_path / "a.avi"))) <= 12
 
 
+@pytest.mark.lengthy
 def test_a_disk_that_is_all_but_full_ends_it_and_what_there_was_is_whole(tmp_path: Path) -> None:
     apart = ["unshare", "--map-root-user", "--mount"]
     if not shutil.which(apart[0]) or subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:

@@ -43,12 +43,12 @@ def line(text: str, name: str) -> str:
 
 @pytest.mark.systemd
 @needs_systemd
-@pytest.mark.parametrize("online", [True, False])
+@pytest.mark.parametrize("view", ["web", "none"])
 def test_systemd_takes_the_unit_and_finds_it_little_exposed(
-    model: Path, python: Path, tmp_path: Path, online: bool
+    model: Path, python: Path, tmp_path: Path, view: str
 ) -> None:
     path = tmp_path / "edgecnn.service"
-    path.write_text(unit(model, ["--camera", "0", "--roi", '$x %h "q" \\n'], online=online, python=python))
+    path.write_text(unit(model, ["--camera", "0", "--roi", '$x %h "q" \\n'], view=view, python=python).text)
     verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
     rated = subprocess.run(
@@ -61,15 +61,16 @@ def test_systemd_takes_the_unit_and_finds_it_little_exposed(
 
 
 def test_the_command_is_that_of_an_installation(model: Path, python: Path) -> None:
-    text = unit(model, ["--camera", "0"], online=True, python=python)
+    text = unit(model, ["--camera", "0"], python=python).text
     command = f'ExecStart="{python}" "-m" "edgecnn" "demo" "{str(model).replace("%", "%%")}" "--camera" "0"'
     assert line(text, "ExecStart") == command
     assert "Description=edgecnn: my 100%% model.tflite, live" in text
 
 
 def test_only_who_needs_a_network_has_one(model: Path, python: Path) -> None:
-    assert "AF_INET" in line(unit(model, [], online=True, python=python), "RestrictAddressFamilies")
-    offline = unit(model, [], online=False, python=python)
+    for asked in ({}, {"view": "web"}, {"view": "none", "camera": "rtsp://camera/"}):
+        assert "AF_INET" in line(unit(model, [], python=python, **asked).text, "RestrictAddressFamilies")
+    offline = unit(model, [], view="none", camera="0", python=python).text
     assert "AF_INET" not in offline
     assert line(offline, "PrivateNetwork") == "PrivateNetwork=yes"
 
@@ -79,9 +80,31 @@ def test_a_model_that_the_services_user_could_not_read(model: Path, python: Path
     closed.mkdir(mode=0o700)
     shutil.copy(model, closed)
     with pytest.raises(UsageError, match="may not read") as caught:
-        unit(closed / model.name, [], online=True, python=python)
+        unit(closed / model.name, [], python=python)
     assert str(closed) in str(caught.value.received)
     assert "/opt/edgecnn" in caught.value.remedy
+    assert "pip install ." in caught.value.remedy
+
+
+@pytest.mark.parametrize("view", ["window", "terminal"])
+def test_a_view_that_a_service_cannot_have(model: Path, python: Path, view: str) -> None:
+    with pytest.raises(UsageError, match=f"no {view}") as caught:
+        unit(model, ["--view", view], view=view, python=python)
+    assert "--view web" in caught.value.remedy
+    with pytest.raises(UsageError, match=f"no {view}"):
+        user_unit(model, ["--view", view], state=model.parent, view=view, python=python)
+
+
+def test_a_password_is_for_nobody_else_to_read(model: Path, python: Path) -> None:
+    camera = "rtsp://user:secret@camera/"
+    closed = unit(model, ["--camera", camera], camera=camera, python=python)
+    assert (closed.mode, closed.secret) == (0o600, True)
+    assert "install -m 600 " in closed.text
+    open_to_all = unit(model, ["--camera", "rtsp://camera/"], camera="rtsp://camera/", python=python)
+    assert (open_to_all.mode, open_to_all.secret) == (0o644, False)
+    assert "install -m 644 " in open_to_all.text
+    mine = user_unit(model, ["--camera", camera], state=model.parent, camera=camera, python=python)
+    assert (mine.secret, "install -D -m 600 " in mine.text) == (True, True)
 
 
 def test_a_virtual_environment_that_leads_to_a_closed_folder(model: Path, python: Path) -> None:
@@ -89,7 +112,7 @@ def test_a_virtual_environment_that_leads_to_a_closed_folder(model: Path, python
     closed.mkdir(mode=0o700)
     (model.parent / "linked").symlink_to(python.rename(closed / "python3"))
     with pytest.raises(UsageError) as caught:
-        unit(model, [], online=True, python=model.parent / "linked")
+        unit(model, [], python=model.parent / "linked")
     assert str(closed) in str(caught.value.received)
 
 
@@ -130,7 +153,7 @@ def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 @needs_systemd
 def test_systemd_takes_the_unit_of_a_user(model: Path, python: Path, tmp_path: Path) -> None:
     path = tmp_path / "edgecnn.service"
-    path.write_text(user_unit(model, ["--roi", '$x %h "q"'], state=tmp_path, python=python))
+    path.write_text(user_unit(model, ["--roi", '$x %h "q"'], state=tmp_path, python=python).text)
     verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
     assert line(path.read_text(), "ExecStart").endswith('/my 100%% model.tflite" "--roi" "$$x %%h \\"q\\""')

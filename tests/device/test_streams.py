@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -243,6 +244,26 @@ def test_a_fifo_that_delivers(tmp_path: Path) -> None:
         frame = read(camera, 1)[0]
     feeder.join()
     assert frame.image.shape == (48, 64, 3)
+
+
+def test_a_fifo_with_an_mp4_says_what_it_can_stream(tmp_path: Path, write_video: Callable[..., Path]) -> None:
+    fifo, noise = tmp_path / "camera.fifo", np.random.default_rng(0)
+    images = [noise.integers(0, 256, (240, 320, 3), np.uint8) for _ in range(60)]  # what fits into a buffer would play
+    film = write_video(images, "film.mp4", "mp4v")
+    os.mkfifo(fifo)
+
+    def feed() -> None:
+        with suppress(BrokenPipeError), fifo.open("wb") as file:
+            file.write(film.read_bytes())
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with pytest.raises(DeviceError) as caught:
+        open_camera(str(fifo), IMPATIENT)
+    feeder.join()
+    assert "MP4 cannot" in str(caught.value.accepted)
+    assert "-f mpegts" in caught.value.remedy
+    assert caught.value.received == "an end before the first frame"
 
 
 def test_close_wakes_a_read_that_waits() -> None:

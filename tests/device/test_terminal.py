@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,15 @@ def test_it_fits(width: int, label: str) -> None:
     assert lines
     assert max(map(len, lines)) <= min(width, 80)
     assert len(lines) == 11
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(0.0, "no threshold"), (0.35, "unknown below 0.35")])
+def test_it_shows_the_threshold_that_is_in_force(threshold: float, said: str) -> None:
+    output = io.StringIO()
+    with TerminalView(Console(file=output, width=80)) as view:
+        view.begin(replace(RUN, controls=Controls(threshold=threshold)))
+        view.show(answer(number=99_999))
+    assert said in output.getvalue()
 
 
 def test_the_last_answer_stays_and_the_cursor_comes_back() -> None:

@@ -84,6 +84,7 @@ def test_what_is_asked_of_the_driver(
     assert not asked or next(iter(told)) == names[next(iter(asked))]  # the format first: the sizes depend on it
 
 
+@pytest.mark.native("under qemu-user /proc is that of the emulated board, which has no processes")
 def test_who_holds_a_device(tmp_path: Path) -> None:
     device = tmp_path / "video0"
     device.touch()

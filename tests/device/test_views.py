@@ -23,6 +23,7 @@ def test_a_view_that_there_is_not(name: str, listen: str | None) -> None:
         open_view(name, listen=listen)
 
 
+@pytest.mark.lengthy
 def test_the_device_side_loads_no_library_that_only_one_view_needs() -> None:
     libraries = {"tensorflow", "keras", "click", "rich", "starlette", "uvicorn", "anyio", "h11", "segno", "asyncio"}
     program = f"import sys, edgecnn.device; print({libraries!r} & set(sys.modules))"

@@ -31,6 +31,11 @@ def runs(pi: Pi) -> str:
     return (pi.home / "running").read_text()
 
 
+def kept(pi: Pi) -> set[str]:
+    """The names of what was deployed."""
+    return {path.name for path in (pi.folder / "deploy").iterdir()} - {"current", "files"}
+
+
 def test_it_is_installed_switched_and_kept(board: Pi, bundle_path: Path, tmp_path: Path) -> None:
     done = deploy("pi", bundle_path, ["--camera", "0"], progress=Quiet())
     release = Path(done["release"])
@@ -44,8 +49,9 @@ def test_it_is_installed_switched_and_kept(board: Pi, bundle_path: Path, tmp_pat
     again = deploy("pi", bundle_path, ["--camera", "1"], progress=Quiet())
     assert again["previous"] == done["release"]
     third = deploy("pi", bundle_path, [], progress=Quiet())
-    kept = {path.name for path in (board.folder / "deploy").iterdir()}
-    assert kept == {"current", Path(third["release"]).name, Path(again["release"]).name}
+    assert kept(board) == {Path(third["release"]).name, Path(again["release"]).name}
+    assert (board.folder / "deploy" / "files").is_dir()
+    assert "/deploy/files\n" in (board.folder / "deploy" / "current" / "edgecnn.service").read_text()
     assert forget("pi")
     assert not list(board.home.glob(".config/systemd/user/*"))
     assert not board.folder.exists()
@@ -58,7 +64,7 @@ def test_one_that_does_not_start_gives_way_to_what_ran(board: Pi, bundle_path: P
         deploy("pi", bundle_path, ["--camera", "1"], progress=Quiet())
     assert caught.value.received == "Job for edgecnn.service failed"
     assert '"--camera" "0"' in runs(board)
-    assert {path.name for path in (board.folder / "deploy").iterdir()} == {"current", Path(done["release"]).name}
+    assert kept(board) == {Path(done["release"]).name}
 
 
 def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> None:
@@ -78,7 +84,7 @@ def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> Non
     assert board.quiet()
     assert (board.folder / "deploy" / "current").readlink() == Path(done["release"])
     assert '"--camera" "0"' in runs(board)
-    assert {path.name for path in (board.folder / "deploy").iterdir()} == {"current", Path(done["release"]).name}
+    assert kept(board) == {Path(done["release"]).name}
 
 
 def test_without_systemd_nothing_is_changed(board: Pi, bundle_path: Path) -> None:

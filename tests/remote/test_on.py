@@ -92,9 +92,16 @@ def test_it_is_the_error_of_the_command_there(ready: Pi, bundle_path: Path) -> N
 
 def test_several_files_and_a_picture(ready: Pi, bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
     done = on(ready, "bench", bundle_path, foreign_path, "--runs", 2, "--json", "--plot", tmp_path / "times.png")
+    assert f"The distribution is {tmp_path / 'times.png'}." in " ".join(done.stderr.split())
     rows = json.loads(done.stdout)["runs"]
     assert [row["model"] for row in rows] == [str(bundle_path), str(foreign_path)]
     assert (tmp_path / "times.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_where_the_time_goes_there_and_its_picture(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
+    done = on(ready, "bench", bundle_path, "--runs", 5, "--layers", "--roofline", tmp_path / "roof.png", "--json")
+    assert json.loads(done.stdout)["layers"]["operators"], done.stderr
+    assert (tmp_path / "roof.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_file_that_is_none_is_said_before_the_other_computer_is_asked(pi: Pi, tmp_path: Path) -> None:
@@ -122,6 +129,8 @@ def test_a_demo_prints_here_and_leaves_its_files_here(ready: Pi, bundle_path: Pa
     words = ["demo", bundle_path, "--camera", "synthetic", "--frames", 5]
     done = on(ready, *words, "--json", "--events", tmp_path / "events", "--record", tmp_path / "a.mp4")
     assert json.loads(done.stdout)["frames"] == 5, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"The recording is {tmp_path / 'a.mp4'}. The events are in {tmp_path / 'events'}." in said
     assert len((tmp_path / "events").read_text().splitlines()) == 5
     assert (tmp_path / "a.mp4").stat().st_size > 1000
     lines = on(ready, *words, "--events", "-").stdout.splitlines()

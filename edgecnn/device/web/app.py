@@ -15,6 +15,8 @@ from edgecnn.device.views import Run
 from edgecnn.device.web.feed import Feed
 from edgecnn.device.web.newest import Newest
 from edgecnn.errors import EdgecnnError
+from edgecnn.images import SplitRule
+from edgecnn.splits import GOOD_START, images_needed
 
 FILES = {
     "/": ("page.html", "text/html"),
@@ -25,6 +27,8 @@ FILES = {
 ACCEPTED = (
     '{"threshold": 0 to 1}, {"paused": true or false}, or where the file has class maps {"overlay": true or false}'
 )
+PHOTOS = {"needed": images_needed(SplitRule()), "good": GOOD_START}
+"""Of a class, for a build to take it, and to begin well with."""
 MOST_BODY_BYTES = 1024
 BODY_S = 5.0
 
@@ -62,7 +66,7 @@ def page(feed: Feed) -> Starlette:
         """What does not change while it runs."""
         run = feed.run
         known = ("camera", "runtime", "threads", "labels", "class_maps")
-        document = run and {name: getattr(run, name) for name in known} | {"collects": run.collection is not None}
+        document = run and {name: getattr(run, name) for name in known} | {"collects": run.collection and PHOTOS}
         return Response(json.dumps(document), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
@@ -96,7 +100,7 @@ def page(feed: Feed) -> Starlette:
             return PlainTextResponse(f"{error.message} To do: {error.remedy}.\n", 409)
         if saved is None:
             return PlainTextResponse("There is no frame yet, or nothing is collected here.\n", 503)
-        return Response(json.dumps({"saved": saved}), media_type="application/json")
+        return Response(json.dumps(saved), media_type="application/json")
 
     routes = [Route(path, _file(*file)) for path, file in FILES.items()]
     routes += [Route("/live.mjpeg", live), Route("/numbers", numbers), Route("/about.json", about)]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from edgecnn.device.frames import Answer
 from edgecnn.device.views import Run
@@ -13,10 +14,12 @@ from edgecnn.device.web.encode import SNAPSHOT_QUALITY, jpeg, part
 from edgecnn.device.web.figures import Figures
 from edgecnn.device.web.newest import Newest
 from edgecnn.health import Health
+from edgecnn.images import visible_files
 
 PICTURE_S = 1 / 40  # every frame of a camera with 30 a second, though their times tremble
 NUMBERS_S = 0.12
 NUMBERS_AT_LEAST_S = 5.0  # also where nothing changes: so that a viewer who is gone is noticed
+STILL_S = 1.0  # a picture that stays is sent again: browsers show one when the next begins
 SHARE = 0.15  # of one core, for pictures and numbers
 
 
@@ -39,6 +42,7 @@ class Feed:
         self._answer: Answer | None = None
         self._changed, self._closed = threading.Condition(), False
         self._looked_s = self._put_s = 0.0  # when there were numbers to send, and when some were sent
+        self._pictured_s = 0.0
         self._snapshot: tuple[Answer, bytes] | None = None
         self._snapshot_lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="pictures", daemon=True)
@@ -60,6 +64,8 @@ class Feed:
         """Nothing comes, and perhaps why."""
         with self._changed:
             self._figures.idle(notice)
+            if self._news():
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Nothing more will come: every viewer's stream ends."""
@@ -96,8 +102,11 @@ class Feed:
                 self._snapshot = answer, jpeg(answer.frame.image, quality=SNAPSHOT_QUALITY)
             return answer.frame.number, self._snapshot[1]
 
-    def keep(self, label: str) -> str | None:
-        """Save the newest frame as a photo of a class; its path below the folder, None where there is no such thing.
+    def keep(self, label: str) -> dict[str, Any] | None:
+        """Save the newest frame as a photo of a class; None where there is no frame, or nothing is collected.
+
+        Returns:
+            Its path below the folder, and how many photos its class has now.
 
         Raises:
             UsageError, DeviceError: see `Collection`.
@@ -105,7 +114,8 @@ class Feed:
         answer, run = self._answer, self.run
         if answer is None or run is None or run.collection is None:
             return None
-        return str(run.collection.add(answer.frame, label).relative_to(run.collection.root))
+        path = run.collection.add(answer.frame, label)
+        return {"saved": str(path.relative_to(run.collection.root)), "photos": len(visible_files(path.parent))}
 
     def _work(self) -> None:
         while True:
@@ -118,6 +128,7 @@ class Feed:
             start, spent_s = time.perf_counter(), time.thread_time()
             if answer is not None:
                 self.pictures.put(part(answer), answer)
+                self._pictured_s = time.perf_counter()
             if numbers:
                 self._look_at_numbers()
             pause_s = max(PICTURE_S, (time.thread_time() - spent_s) / SHARE)
@@ -125,7 +136,8 @@ class Feed:
 
     def _news(self) -> Answer | None:
         """The answer whose picture somebody is waiting for."""
-        return self._answer if self.pictures.viewers and self._answer is not self.pictures.source else None
+        still = self._figures.notice is not None and time.perf_counter() >= self._pictured_s + STILL_S
+        return self._answer if self.pictures.viewers and (still or self._answer is not self.pictures.source) else None
 
     def _numbers_are_due(self) -> bool:
         return self.numbers.viewers > 0 and time.perf_counter() >= self._looked_s + NUMBERS_S

@@ -7,7 +7,7 @@ const HELD_MS = 600; // after a viewer moved the slider, before it follows other
 
 const at = (id) => document.getElementById(id);
 const element = (tag, className) => Object.assign(document.createElement(tag), { className });
-const share = (score) => `${100 * Math.min(1, Math.max(0, score ?? 0))}%`;
+const share = (score) => Math.min(1, Math.max(0, score ?? 0));
 const fixed = (value, digits) => (value == null ? "–" : value.toFixed(digits));
 
 let events = null;
@@ -17,7 +17,7 @@ let serverNotice = null;
 let ownNotice = null;
 let wanted = null; // a threshold that is still to be sent
 let touched = 0;
-let kept = 0;
+let photos = { needed: 0, good: 0 }; // of a class, for a build to take it, and to begin well with
 
 function show(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text;
@@ -40,7 +40,7 @@ function drawBars(best) {
   while (bars.children.length > best.length) bars.lastChild.remove();
   best.forEach(({ label, score }, rank) => {
     const [fill, name, value] = bars.children[rank].children;
-    fill.style.width = share(score);
+    fill.style.setProperty("--share", share(score));
     name.textContent = name.title = label;
     value.textContent = fixed(score, 3);
   });
@@ -58,7 +58,7 @@ function drawPhases(phases) {
 
 function drawThreshold(threshold) {
   show("threshold", threshold.toFixed(2));
-  at("mark").style.left = share(threshold);
+  at("mark").style.setProperty("--share", share(threshold));
   at("mark").hidden = threshold === 0;
 }
 
@@ -111,11 +111,16 @@ async function set(setting) {
   }
 }
 
+function photosOf({ saved, photos: count }) {
+  const number = `${count} photo${count > 1 ? "s" : ""} of ${saved.split("/")[0]}`;
+  if (count < photos.needed) return `${number}, a build needs about ${photos.needed}`;
+  return count < photos.good ? `${number}, ${photos.good} are a good start` : number;
+}
+
 async function keep(label) {
   try {
-    const { saved } = await (await post("/photos", { label })).json();
-    kept += 1;
-    show("kept", `${kept} kept; the last is ${saved}`);
+    const kept = await (await post("/photos", { label })).json();
+    show("kept", `Kept ${kept.saved}; ${photosOf(kept)}`);
     at("kept").classList.remove("bad");
   } catch (error) {
     show("kept", error.message);
@@ -130,6 +135,10 @@ async function describe() {
   show("runtime", `${about.runtime}, ${about.threads} thread${about.threads > 1 ? "s" : ""}`);
   at("overlay").hidden = !about.class_maps;
   at("teach").hidden = !about.collects;
+  if (about.collects && !photos.needed) {
+    photos = about.collects;
+    show("kept", `A build needs about ${photos.needed} photos of a class; ${photos.good} are a good start`);
+  }
   at("labels").replaceChildren(...about.labels.map((label) => Object.assign(element("option", ""), { value: label })));
   document.title = `${about.camera} · edgecnn`;
 }
@@ -171,8 +180,10 @@ drawThreshold(0);
 
 at("picture").addEventListener("load", () => {
   pictureHasCome = true;
+  at("picture").classList.add("come");
   showNotice();
 });
+at("picture").addEventListener("error", () => at("picture").classList.remove("come"));
 for (const [id, name] of [["pause", "paused"], ["overlay", "overlay"]]) {
   at(id).addEventListener("click", () => set({ [name]: at(id).getAttribute("aria-pressed") !== "true" }));
 }

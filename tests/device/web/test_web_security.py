@@ -18,6 +18,8 @@ from edgecnn.device.web import connection
 from edgecnn.device.web.security import Listen, machine_names
 from edgecnn.device.web.view import WebView
 from edgecnn.errors import DeviceError, UsageError
+from edgecnn.images import SplitRule
+from edgecnn.splits import GOOD_START, images_needed
 
 PATHS = ("/", "/page.js", "/page.css", "/icon.svg", "/about.json", "/snapshot.jpg", "/live.mjpeg", "/numbers")
 OWN = {"x-edgecnn": "1"}
@@ -101,20 +103,24 @@ def test_a_frame_is_kept_as_a_photo_of_a_class_where_that_was_asked_for(serve: A
         return status, said
 
     with serve() as demo:
-        assert json.loads(demo.ask("/about.json")[2])["collects"] is False
+        assert json.loads(demo.ask("/about.json")[2])["collects"] is None
         assert keep(demo, "mug", **OWN)[0] == 503
     with serve(collection=Collection(tmp_path / "photos", limit_bytes=4000)) as demo:
-        assert json.loads(demo.ask("/about.json")[2])["collects"] is True
+        assert json.loads(demo.ask("/about.json")[2])["collects"] == {
+            "needed": images_needed(SplitRule()),
+            "good": GOOD_START,
+        }
         demo.wait_for_answers(1)
         assert keep(demo, "mug")[0] == 403  # from another page
         for label in ("../mug", ".mug", "", "a/b"):
             status, said = keep(demo, label, **OWN)
-            assert (status, b"not a name of a class" in said) == (409, True)
+            assert (status, b"cannot be the name of a class, for it" in said) == (409, True)
         for label in (None, 1, ["mug"]):
             assert keep(demo, label, **OWN)[0] == 400
         assert not list(tmp_path.iterdir())
         status, said = keep(demo, "mug", **OWN)
         assert status == 200
+        assert json.loads(said)["photos"] == 1
         assert cv2.imread(str(tmp_path / "photos" / json.loads(said)["saved"])).shape == (48, 320, 3)
         while (answer := keep(demo, "mug", **OWN))[0] == 200:
             pass
@@ -189,6 +195,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.lengthy
 def test_the_code_in_the_terminal_leads_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     read = [
         code_and_url(monkeypatch) for _ in range(8)
@@ -262,6 +269,7 @@ def test_an_address_of_somebody_else(listen: str) -> None:
     assert caught.value.received
 
 
+@pytest.mark.native("thousands of requests")
 def test_thousands_of_requests(serve: Any) -> None:
     statuses: list[int] = []
 
