@@ -181,3 +181,16 @@ def test_a_page_there_is_a_page_here(ready: Pi, bundle_path: Path, tmp_path: Pat
         said = running.communicate(timeout=SOON_S)
     assert "<title>" in page
     assert running.returncode == 0, said
+
+
+def test_images_there_have_a_line_or_an_answer_each(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
+    import cv2
+
+    folder = ready.home / "seen"
+    folder.mkdir()
+    for label in range(2):
+        cv2.imwrite(str(folder / f"{label}.png"), render(label, np.random.default_rng(label), (96, 96)))
+    lines = on(ready, "demo", bundle_path, "--camera", folder).stderr
+    answers = json.loads(on(ready, "demo", bundle_path, "--camera", folder, "--json").stdout)["answers"]
+    assert [Path(each["file"]).name for each in answers] == ["0.png", "1.png"]
+    assert ("0.png: " in lines, "1.png: " in lines) == (True, True), lines
