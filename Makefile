@@ -46,7 +46,8 @@ pi: $(READY)
 	EDGECNN_FAIL_ON_SKIP=1 $(BIN)/pytest -m qemu -rP --durations=0 tests/pi
 
 lock:
-	$(LOCK) --extra build --extra dev --extra pretrained -c requirements/universal.in -o requirements/universal.lock
+	$(LOCK) --extra build --extra dev --extra pretrained --extra ethos --extra micro \
+		-c requirements/universal.in -o requirements/universal.lock
 	$(LOCK) --extra tflite-runtime -c requirements/universal.in -c requirements/tflite-runtime.in \
 		-o requirements/tflite-runtime.lock
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from edgecnn.metadata import (
     read_metadata,
 )
 from edgecnn.preprocess import InputSpec
+from edgecnn.targets import TensorInfo
 
 MANIFEST_FILE = "edgecnn.json"
 MANIFEST_LIMIT = 4096
@@ -152,19 +153,48 @@ class Bundle:
             BundleError: the interpreter refuses the model.
             UsageError: no such target.
         """
-        session = targets.choose(target).load(self.model, threads=1)
+        runtime, inputs, outputs = self._loaded(target)
         return {
             "whole": True,
             "size_bytes": len(self.data),
             "sha256": hashlib.sha256(self.data).hexdigest(),
-            "runtime": session.runtime,
-            "inputs": [tensor.as_json() for tensor in session.inputs],
-            "outputs": [tensor.as_json() for tensor in session.outputs],
+            "runtime": runtime,
+            "inputs": [tensor.as_json() for tensor in inputs],
+            "outputs": [tensor.as_json() for tensor in outputs],
             "input": self.input and self.input.as_json(),
             "labels": list(self.labels),
             "manifest": self.manifest,
             "unknown": list(self.unknown),
         }
+
+    @property
+    def compiled_for(self) -> str | None:
+        """The target that the file was compiled for, which alone runs it; None for a file that any runtime takes."""
+        found: str | None = ((self.manifest or {}).get("compiled") or {}).get("target")
+        return found
+
+    def compiled(self, model: bytes, facts: dict[str, Any]) -> "Bundle":
+        """What a vendor's compiler made of this, with the manifest and the labels of this.
+
+        Args:
+            model: the flatbuffer that the compiler wrote.
+            facts: for the manifest: ``target``, and what it was compiled with.
+        """
+        if self.manifest is None:
+            _, files = _split(self.model + self.appended)  # where each begins stands in a zip: it is written anew
+            return replace(self, model=model, appended=_zip(files, len(model)) if files else b"")
+        digests = {"model_sha256": hashlib.sha256(model).hexdigest()}
+        origin = {**facts, "from_sha256": self.manifest["model_sha256"]}
+        return replace(self, model=model, manifest={**self.manifest, **digests, "compiled": origin})
+
+    def _loaded(self, target: str | None) -> tuple[str, tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+        """The runtime, inputs and outputs; of a file for a target that is not here, as the flatbuffer has them."""
+        if target is None and self.compiled_for and not targets.named(self.compiled_for).installed():
+            from edgecnn.targets.operators import edges
+
+            return f"none here: it was compiled for {self.compiled_for}", *edges(self.model)
+        session = targets.choose(target or self.compiled_for).load(self.model, threads=1)
+        return session.runtime, session.inputs, session.outputs
 
     def write(self, path: str | Path) -> None:
         """Write the file, all of it or nothing.

@@ -80,22 +80,29 @@ def candidates(paths: Sequence[Path], *, names: Sequence[str] | None, threads: S
 
     Args:
         paths: the files.
-        names: of runtimes; None takes the first that is installed.
+        names: of runtimes; None takes what a file was compiled for, else the first that is installed.
         threads: of the interpreter.
 
     Raises:
         UsageError: there is no such file, or no such runtime here.
         BundleError: a file is no ``.tflite``, or damaged.
     """
-    runtimes = [targets.choose(name) for name in (names or (None,))]
+    for name in names or ():
+        targets.choose(name)
     read = []
     for path in paths:
         start = time.perf_counter_ns()
         bundle = Bundle.read(path)
         read.append((path, bundle, _since(start)))
     return tuple(
-        Candidate(path=path, bundle=bundle, read_ms=took, target=target, threads=count)
-        for (path, bundle, took), target, count in product(read, runtimes, threads)
+        Candidate(
+            path=path,
+            bundle=bundle,
+            read_ms=took,
+            target=targets.choose(name or bundle.compiled_for),
+            threads=count,
+        )
+        for (path, bundle, took), name, count in product(read, names or (None,), threads)
     )
 
 

@@ -15,8 +15,39 @@ from edgecnn import __version__
 from edgecnn.errors import DataError, EdgecnnError, GateError, MissingExtraError, UsageError, error_document
 
 
+def _verbosity(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from edgecnn.console import Verbosity
+
+        Verbosity.choose(**{str(parameter.name): True})
+        context.call_on_close(Verbosity.choose)
+
+
+_VERBOSITY = {
+    "quiet": ("-q", "Errors and results, and nothing else."),
+    "verbose": ("-v", "Also versions, stage keys, and what the converter prints."),
+}
+
+
+def _verbosity_options() -> list[click.Parameter]:
+    return [
+        click.Option([short, f"--{name}"], is_flag=True, expose_value=False, callback=_verbosity, help=said)
+        for name, (short, said) in _VERBOSITY.items()
+    ]
+
+
 class _Commands(click.Group):
-    """Click's group, with edgecnn's exit codes and errors."""
+    """Click's group, with edgecnn's exit codes and errors; `--quiet` and `--verbose` go before or after a command."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params += _verbosity_options()
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """See Click."""
+        if cmd.name not in ("service", "completion"):
+            cmd.params += _verbosity_options()
+        super().add_command(cmd, name)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run a command and exit with its code."""
@@ -119,9 +150,45 @@ def _number(*units: tuple[str, float]) -> Any:
     return parse
 
 
+def _complete_recipes(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Names and the recipe files that are here; any path where nothing of that begins like this."""
+    from click.shell_completion import CompletionItem
+
+    names = [path.name for path in sorted(Path().glob("*.py"))]
+    with suppress(ModuleNotFoundError):  # the device side alone is installed
+        from edgecnn.build import recipes
+
+        names = [*recipes.names(), *names]
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def _complete_targets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from edgecnn.targets import TARGETS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in TARGETS if name.startswith(last) and TARGETS[name].installed()]
+
+
+def _complete_views(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from edgecnn.device.views import VIEWS
+
+    return [name for name in VIEWS if name.startswith(incomplete)]
+
+
+def _complete_cameras(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    from click.shell_completion import CompletionItem
+
+    paths = [str(path) for path in sorted(Path("/dev").glob("video*"))]
+    names = [name for name in ("csi", "synthetic", *paths) if incomplete and name.startswith(incomplete)]
+    return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
+
+
 _model = click.argument("model", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="Put one JSON document on stdout.")
-_target = click.option("--target", metavar="NAME", help="Runtime: litert, tflite-runtime, ...")
+_target = click.option(
+    "--target", metavar="NAME", shell_complete=_complete_targets, help="Runtime: litert, tflite-runtime, ..."
+)
 _on = click.option("--on", "host", metavar="USER@HOST", help="Run on that computer, over ssh; see `device`.")
 _one_thread_count = click.option("--threads", type=click.IntRange(1, 64), help="Threads of the interpreter.")
 
@@ -133,7 +200,7 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=_complete_recipes)
 @click.option("--data", type=click.Path(path_type=Path), metavar="PATH", help="A folder a class; .npz, IDX, TFRecord.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
 @click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
@@ -184,7 +251,7 @@ def build(
         choice_made = choice.chosen(data, small=max_size is not None or max_p50 is not None)
         recipe = choice_made.recipe
         if choice_made.why:
-            click.echo(choice_made.why, err=True)
+            _say(choice_made.why)
     chosen = recipes.find(recipe, data=data, quick=quick, out_of_set=unknown)
     budgets = Budgets(drop=max_drop, size_bytes=None if max_size is None else int(max_size), p50_ms=max_p50)
     with console.progress() as progress:
@@ -196,7 +263,7 @@ def build(
         report = pipeline.run(chosen, out=out, progress=progress, tensorboard=tensorboard)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
     if quick:
-        click.echo("Quick: it proves that everything works; the network has learned next to nothing.", err=True)
+        _say("Quick: it proves that everything works; the network has learned next to nothing.")
     missed = [gate for gate in report["gates"] if not gate["passed"]]
     if missed:
         refusal = GateError(
@@ -243,7 +310,7 @@ def data(folder: Path, picture: Path | None, as_json: bool) -> None:
         seen = inspection.inspect_folder(folder, progress, _input_of_a_build(folder))
     if picture:
         samples.write(picture, samples.draw(seen))
-        click.echo(f"The picture of samples is {picture}.", err=True)
+        _say(f"The picture of samples is {picture}.")
     document = findings.document(seen)
     console.to_stdout(document, console.data_summary(document), as_json=as_json)
     if refusal := seen.refusal():
@@ -275,14 +342,21 @@ class _Demo(click.Command):
 
 @main.command(cls=_Demo)
 @_model
-@click.option("--camera", metavar="SOURCE", help="0, csi, rtsp://..., http://..., a file, synthetic.")
+@click.option(
+    "--camera",
+    metavar="SOURCE",
+    shell_complete=_complete_cameras,
+    help="0, csi, rtsp://..., http://..., a file, synthetic.",
+)
 @click.option("--size", metavar="WxH", callback=_size, help="Asked of the camera, such as 640x480.")
 @click.option("--rate", type=float, metavar="FPS", help="Asked of the camera; of a file: live, so fast.")
 @click.option("--realtime", is_flag=True, help="A video is live and plays at its own pace.")
 @click.option("--rotate", type=click.Choice(["0", "90", "180", "270"]), default="0", help="Turn it clockwise.")
 @click.option("--mirror", is_flag=True, help="Swap left and right.")
 @click.option("--roi", metavar="X,Y,W,H", callback=_region, help="The part to look at: pixels or fractions.")
-@click.option("--view", metavar="NAME", help="terminal, web, window or none; see above.")
+@click.option(
+    "--view", metavar="NAME", shell_complete=_complete_views, help="terminal, web, window or none; see above."
+)
 @click.option("--listen", metavar="HOST[:PORT]", help="Where the view web is served (127.0.0.1:8042).")
 @click.option("--frames", type=click.IntRange(1), help="Stop after so many answers.")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="At most so many a second.")
@@ -352,7 +426,7 @@ def demo(
         from edgecnn import remote
 
         typed = {("json" if name == "as_json" else name): value for name, value in _typed().items()}
-        options = {name: value for name, value in typed.items() if name not in ("model", "host")}
+        options = {name: value for name, value in typed.items() if name not in ("model", "host")} | _told()
         # Its images are not here to be looked at: whether there is a page there is a guess in favour of one.
         page = view or _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=False)
         with console.progress() as progress, _ended_by_signals(new_line=False):  # what runs there says that line
@@ -377,6 +451,13 @@ def demo(
         summary = play(bundle, asked, _say).as_json()
     if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+def _told() -> dict[str, bool]:
+    """How much people want to be told, wherever that stood: for another computer's command line."""
+    from edgecnn.console import Verbosity
+
+    return {name: True for name in _VERBOSITY if getattr(Verbosity, name)}
 
 
 def _typed() -> dict[str, Any]:
@@ -495,7 +576,12 @@ def deploy(model: Path, host: str, options: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="MODEL...")
 @click.option("--threads", callback=_threads, metavar="N,N", help="Thread counts to compare, interleaved (1).")
-@click.option("--target", metavar="NAME,NAME", help="Runtimes to compare, interleaved (the first that is here).")
+@click.option(
+    "--target",
+    metavar="NAME,NAME",
+    shell_complete=_complete_targets,
+    help="Runtimes to compare, interleaved (the first that is here).",
+)
 @click.option("--runs", type=click.IntRange(1), help="Timed invokes for each (200).")
 @click.option("--pace", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Then so many a second, too.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
@@ -534,7 +620,7 @@ def bench(
         from edgecnn import remote
 
         pictures = {"plot": plot, "roofline": roofline}
-        options = {"threads": threads, "target": target, "runs": runs, "pace": pace, "layers": layers}
+        options = {"threads": threads, "target": target, "runs": runs, "pace": pace, "layers": layers, **_told()}
         with console.progress() as progress:
             ran = remote.bench(host, models, progress=progress, pictures=pictures, **options)
         _print_ran(ran, console.bench_summary, as_json=as_json)
@@ -559,7 +645,7 @@ def bench(
         document["layers"] = _layers(chosen[0], runs or 200, document, roofline)
     if plot:
         samples.write(plot, distribution.draw(distribution.panels(measured, document["runs"])))
-        click.echo(f"The distribution is {plot}.", err=True)
+        _say(f"The distribution is {plot}.")
     console.to_stdout(document, console.bench_summary(document), as_json=as_json)
 
 
@@ -576,8 +662,64 @@ def _layers(candidate: Any, runs: int, document: dict[str, Any], picture: Path |
         host, run = document["host"], document["runs"][0]
         title = f"{candidate.path.name}, {run['name']}, {run['runtime']}, {host['board'] or host['processor']}"
         samples.write(picture, roofline.draw(found, title=title, advice=figures["advice"]))
-        click.echo(f"The roofline is {picture}.", err=True)
+        _say(f"The roofline is {picture}.")
     return figures
+
+
+@main.command(name="compile")
+@_model
+@click.option("--target", required=True, metavar="NAME", help="ethos-u55, ethos-u65, ethos-u85, micro or edgetpu.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="The file, of micro the folder, to write.")
+@click.option("--macs", type=click.IntRange(1), metavar="N", help="Multipliers of the Ethos-U (128, 256, 256).")
+@click.option("--system-config", metavar="NAME", help="Clocks and bandwidths, as Vela names them.")
+@click.option("--memory-mode", metavar="NAME", help="Where weights and activations are, as Vela names it.")
+@click.option("--tool", type=click.Path(path_type=Path), metavar="FILE", help="The vendor's compiler.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Of each tool (300).")
+@click.option("--allow-cpu", is_flag=True, help="Operators may be left to the CPU.")
+@_json
+def compile_(
+    model: Path, target: str, out: Path | None, timeout: float | None, allow_cpu: bool, as_json: bool, **others: Any
+) -> None:
+    """Compile a .tflite for an accelerator or a microcontroller.
+
+    Operators that are left to the CPU are named, and are a missed promise unless
+    --allow-cpu says that they may be. The compiled file keeps labels and manifest.
+    """
+    from edgecnn import Bundle, compilation, console
+    from edgecnn.targets.compiling import TIMEOUT_S, CompileOptions
+
+    asked = compilation.CompileFor(target=target, options=CompileOptions(timeout_s=timeout or TIMEOUT_S, **others))
+    bundle = Bundle.read(model)
+    compiled = compilation.compile_bundle(bundle, asked, name=model.stem)
+    place = (out or compilation.place_for(model, asked)) if compiled.method != "screened" else None
+    if place is not None:
+        compilation.write(compiled, bundle, asked, place)
+    document = compilation.document(compiled, asked, place)
+    console.to_stdout({"schema": 1, **document}, console.compile_summary(document), as_json=as_json)
+    if refusal := compilation.refusal(compiled, asked, allow_cpu=allow_cpu):
+        console.say_error(refusal)
+        raise click.exceptions.Exit(refusal.exit_code)
+
+
+@main.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@_json
+def targets(model: Path | None, as_json: bool) -> None:
+    """List the targets, and what is installed; with MODEL, what it can do on each.
+
+    Speeds of runtimes are measured here, one thread; those of an Ethos-U are Vela's
+    estimates. Agreement is with LiteRT's reference kernels, over random images.
+    """
+    from edgecnn import Bundle, compilation, console
+
+    if model is None:
+        rows = compilation.abilities()
+    else:
+        bundle = Bundle.read(model)
+        with console.progress() as progress:
+            rows = compilation.survey(bundle, name=model.stem, on_target=progress.update)
+    document = {"schema": 1, "model": model and str(model), "targets": rows}
+    console.to_stdout(document, console.targets_summary(document), as_json=as_json)
 
 
 @main.command()
@@ -605,7 +747,8 @@ def evaluate(
         from edgecnn import remote
 
         with console.progress() as progress:
-            ran = remote.evaluate(host, model, data, progress=progress, split=split, threads=threads, target=target)
+            options = {"split": split, "threads": threads, "target": target, **_told()}
+            ran = remote.evaluate(host, model, data, progress=progress, **options)
         _print_ran(ran, console.evaluation_summary, as_json=as_json)
         return
 
@@ -658,6 +801,132 @@ def show(model: Path, target: str | None, as_json: bool) -> None:
     console.to_stdout({"schema": 1, **document}, console.show_summary(document), as_json=as_json)
 
 
+@main.command()
+@_model
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE...]")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the pictures go (explained).")
+@click.option("--class", "name", metavar="NAME", help="Where it sees this class (its best answer).")
+@click.option(
+    "--method",
+    type=click.Choice(["rise", "occlusion", "grad-cam"]),
+    help="rise and occlusion ask the file; grad-cam its network, where it was built.",
+)
+@click.option("--filters", is_flag=True, help="Draw the filters of the first convolution.")
+@click.option("--layer", metavar="NAME", help="Draw what a layer makes of the images.")
+@_one_thread_count
+@_target
+@_json
+def explain(
+    model: Path,
+    images: tuple[Path, ...],
+    out: Path | None,
+    name: str | None,
+    method: str | None,
+    filters: bool,
+    layer: str | None,
+    threads: int | None,
+    target: str | None,
+    as_json: bool,
+) -> None:
+    """Show where in images a model sees a class, and what its layers do.
+
+    Each image gets a picture with the heat over it and the answers beside it, and
+    several get a sheet. Without images, --filters shows what the first layer looks
+    for.
+    """
+    from edgecnn import Bundle, console
+    from edgecnn import explain as work
+
+    if not images and (layer or name or method or not filters):
+        raise UsageError(
+            "There is nothing to explain.",
+            received="no image",
+            accepted="MODEL IMAGE..., or MODEL --filters",
+            remedy="name one or more image files",
+        )
+    bundle = Bundle.read(model)
+    _say_unknown(bundle.unknown)
+    out, look = out or Path("explained"), _gradients(bundle) if method == "grad-cam" else None
+    document: dict[str, Any] = {"schema": 1, "model": str(model), "images": [], "sheet": None, "left_out": []}
+    document |= {"method": None, "runtime": None, "filters": None, "features": []}
+    if images:
+        chosen = method or work.DEFAULT
+        explainer = work.Explainer(bundle, method=chosen, look=look, name=name, threads=threads, target=target)
+        document |= {"method": chosen, "runtime": explainer.runtime}
+        features = work.write_features(bundle, layer, images, out, target=target) if layer else []
+        with console.progress() as progress:
+            document |= work.explain_files(explainer, images, out, progress)
+        document["features"] = [str(path) for path in features]
+    document["filters"] = str(work.write_filters(bundle, out)) if filters else None
+    console.to_stdout(document, console.explain_summary(document), as_json=as_json)
+
+
+def _gradients(bundle: Any) -> Any:
+    try:
+        from edgecnn.build import pipeline
+        from edgecnn.build.grad_cam import GradCam
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "a part", "build") from error
+    pipeline.check_installed()
+    return GradCam(bundle)
+
+
+@main.command()
+@click.argument("name", type=click.Path(path_type=Path))
+@click.argument("classes", nargs=-1, metavar="[CLASS...]")
+@click.option(
+    "--recipe", type=click.Choice(["photos", "transfer"]), help="What is copied: from scratch (photos), or ImageNet."
+)
+def new(name: Path, classes: tuple[str, ...], recipe: str | None) -> None:
+    """Start a project: a recipe, a folder for each class, what goes with them.
+
+    NAME is a folder that is not there yet; nothing is ever overwritten.
+    """
+    from edgecnn import project
+
+    try:
+        from edgecnn.build import recipes
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "a part", "build") from error
+    for path in project.start(name, classes, recipes.text(recipe or "photos")):
+        click.echo(path)
+    _say(f"Put photos into the folders in {name / 'photos'}; {name / 'README.md'} says how it goes on.")
+
+
+@main.command()
+@_json
+def doctor(as_json: bool) -> None:
+    """Check this installation, on a workstation or a Pi.
+
+    Each line is ok, warn or fail, with what to do. The exit code is 2 where
+    something fails: edgecnn, or a part of it, does not work here.
+    """
+    from edgecnn import console
+    from edgecnn import doctor as work
+
+    document = work.as_json(work.examine())
+    console.to_stdout(document, console.doctor_summary(document), as_json=as_json)
+    if not document["ok"]:
+        raise click.exceptions.Exit(UsageError.exit_code)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what teaches a shell to complete edgecnn's commands.
+
+    \b
+    bash  eval "$(edgecnn completion bash)"      in ~/.bashrc
+    zsh   eval "$(edgecnn completion zsh)"       in ~/.zshrc, after compinit
+    fish  edgecnn completion fish | source       in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None, "Click knows these three"
+    click.echo(kind(main, {}, "edgecnn", "_EDGECNN_COMPLETE").source())
+
+
 def _say(line: str) -> None:
     from edgecnn import console
 
@@ -666,4 +935,4 @@ def _say(line: str) -> None:
 
 def _say_unknown(unknown: Sequence[str]) -> None:
     for what in unknown:
-        click.echo(f"The file does not say {what}.", err=True)
+        _say(f"The file does not say {what}.")

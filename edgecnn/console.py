@@ -2,12 +2,14 @@
 
 import io
 import json
+import logging
 import sys
 import textwrap
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +23,7 @@ from edgecnn.images import SPLITS
 
 _LINE_EVERY_S = 15.0
 _PLACES = 5  # of files that a finding is about; the JSON has all
+_FALLBACKS = 20  # operators that are shown; the JSON has all
 _METHODS = {  # `edgecnn.build.convert.Candidate`
     "ptq": "post-training quantization (ptq)",
     "ptq-refined": "post-training quantization with better ranges and biases (ptq-refined)",
@@ -28,6 +31,33 @@ _METHODS = {  # `edgecnn.build.convert.Candidate`
     "mixed": "int8 with some layers in float (mixed)",
 }
 _IN_BRACKETS = "95 % interval in brackets"
+_LEVELS = {"ok": "green", "warn": "yellow", "fail": "bold red"}  # `edgecnn.doctor.Level`
+
+
+class _Details(logging.Handler):
+    """What edgecnn's modules log, on stderr as it is now: a bar on a terminal makes room for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging."""
+        sys.stderr.write(f"{record.getMessage()}\n")
+
+
+class Verbosity:
+    """How much people are told beside results and errors: ``quiet`` and ``verbose`` are set by the command line."""
+
+    quiet = False
+    verbose = False
+    _details = _Details()
+
+    @classmethod
+    def choose(cls, *, quiet: bool = False, verbose: bool = False) -> None:
+        """Say nothing of what happens meanwhile, or all: versions, stage keys, what the converter printed."""
+        cls.quiet, cls.verbose = quiet, verbose
+        log = logging.getLogger("edgecnn")
+        log.removeHandler(cls._details)
+        if verbose:
+            log.addHandler(cls._details)
+        log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
@@ -61,8 +91,8 @@ def say_error(error: EdgecnnError) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line for people to stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    """Print a line for people to stderr, which ``--quiet`` silences."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=Verbosity.quiet)
     console.print(_wrapped(line, console, 0, hanging=2), markup=False)
 
 
@@ -108,12 +138,17 @@ class StderrProgress:
         self._bar.update(self._task, completed=done, description=note, visible=not total or done < total)
         if total and not self._console.is_terminal and time.monotonic() >= self._line_due:
             self._line_due = time.monotonic() + _LINE_EVERY_S
-            self._console.print(f"  {note} ({100 * done // total} %)", markup=False)
+            left = "" if note.endswith(" left") else _left(self._bar.tasks[0].time_remaining)
+            self._console.print(f"  {note} ({100 * done // total} %{left})", markup=False)
 
     def say(self, message: str) -> None:
         """A line that stays."""
         self._bar.update(self._task, visible=False)
         self._console.print(message, markup=False, soft_wrap=True)  # a path that is broken in two is none
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", {int(seconds) // 60}:{int(seconds) % 60:02} left"
 
 
 class _TimeRemaining(TimeRemainingColumn):
@@ -127,9 +162,9 @@ class _TimeRemaining(TimeRemainingColumn):
 @contextmanager
 def progress() -> Iterator[StderrProgress]:
     """Progress on stderr for as long as the block runs."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, quiet=Verbosity.quiet)
     columns = (BarColumn(20), TextColumn("{task.description}", markup=False), _TimeRemaining(compact=True))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=Verbosity.quiet or not console.is_terminal) as bar:
         yield StderrProgress(console, bar)
 
 
@@ -155,6 +190,10 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_steps(report), Text(facts), gates]
     if report["pruning"] and not all(gate["passed"] for gate in report["gates"]):
         parts.append(_trade_off(report["pruning"]))
+    for each in report["targets"]:
+        said = ", ".join(filter(None, (_speed(each), _memory(each), _agreement(each))))
+        share = "" if each["method"] == "exported" else f"{each['operator_share']:.1%} of operators accelerated, "
+        parts.append(Text(f"{each['target']}: {share}{said}\n{each['path']}", overflow="fold"))
     if report["samples"]:
         parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
@@ -172,13 +211,14 @@ def _confidence(figures: dict[str, Any]) -> str:
         if (each := figures[f"{name}_accepted"]) is not None
     }
     strangers = figures["out_of_set_accepted"]
-    if not figures["threshold"]:
-        return f"\ncalibration error {now}; no threshold: every answer is shown"
-    return (
-        f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}"
-        f"\nunknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
+    kept = (
+        f"unknown below {figures['threshold']:.3f}: shown are {shown.get('right', 'none')} of right answers, "
         f"{shown.get('wrong', 'none')} of wrong ones"
-        + (f"\nand {shown['out_of_set']} of {strangers['n']} images of none of the classes" if strangers else "")
+        if figures["threshold"]
+        else "no threshold: every answer is shown"
+    )
+    return f"\ntemperature {figures['temperature']:.3f}{note}, calibration error {now}, without it {before}\n{kept}" + (
+        f"\nand {shown['out_of_set']} of {strangers['n']} images of none of the classes" if strangers else ""
     )
 
 
@@ -404,6 +444,36 @@ def _finding(finding: dict[str, Any]) -> Table:
     return table
 
 
+def explain_summary(document: dict[str, Any]) -> RenderableType:
+    """What a file answers to some images, and where the pictures of why are."""
+    parts: list[RenderableType] = []
+    if document["images"]:
+        table = Table(Column("image", overflow="fold"), Column("answer", overflow="fold"), box=None, header_style="dim")
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("picture", overflow="fold")
+        for each in document["images"]:
+            names = (Text(Path(each["image"]).name), Text(each["label"]))
+            table.add_row(*names, f"{each['score']:.3f}", Text(each["picture"]))
+        parts.append(table)
+    for what in ("sheet", "filters"):
+        parts += [Text(f"{what}: {document[what]}", overflow="fold")] if document[what] else []
+    parts += [Text(f"feature maps: {path}", overflow="fold") for path in document["features"]]
+    return Group(*parts)
+
+
+def doctor_summary(document: dict[str, Any]) -> RenderableType:
+    """Each finding, and below it what to do."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in document["checks"]:
+        table.add_row(Text(check["level"], style=_LEVELS[check["level"]]), check["name"], Text(check["found"]))
+        if check["advice"]:
+            table.add_row("", "to do", Text(check["advice"]))
+    return table
+
+
 def show_summary(document: dict[str, Any]) -> RenderableType:
     """What is inside a file."""
     table = Table(box=None, show_header=False)
@@ -428,6 +498,8 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
         table.add_row(name, "-" if value is None else f"{value:.4f}")
     for name, value in manifest.get("confidence", {}).items():
         table.add_row(name, "-" if value is None else f"{value:.4f}")
+    for name, value in manifest.get("compiled", {}).items():
+        table.add_row(f"compiled: {name}", str(value))
     for stage, key in manifest.get("provenance", {}).get("keys", {}).items():
         table.add_row(stage, key)
     for package, version in manifest.get("provenance", {}).get("versions", {}).items():
@@ -435,3 +507,81 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
     for what in document["unknown"]:
         table.add_row("unknown", Text(what))
     return table
+
+
+def compile_summary(document: dict[str, Any]) -> RenderableType:
+    """What was compiled, what it takes, and what is left to the CPU."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("written", Text(document["path"] or "nothing"))
+    table.add_row("by", Text(", ".join([document["tool"], *map(str, document["settings"].values())])))
+    shares = f"{document['operator_share']:.1%} of {document['operators']} operators"
+    if document["method"] != "exported":  # a microcontroller has nothing else to leave it to
+        name = "accelerated" if document["method"] == "compiled" else "screened"
+        table.add_row(name, f"{shares}, {document['mac_share']:.1%} of multiplications")
+    cycles = f", {document['cycles']:,} cycles" if "cycles" in document else ""
+    for name, value in (
+        ("speed", _speed(document) + cycles),
+        ("memory", _memory(document)),
+        ("agreement", _agreement(document)),
+    ):
+        if value:
+            table.add_row(name, value)
+    if not document["fallbacks"]:
+        return table
+    left = Table("left to the CPU", "layer", "why", "write instead", box=None, header_style="dim", pad_edge=False)
+    for column in left.columns:
+        column.overflow = "fold"
+    for each in document["fallbacks"][:_FALLBACKS]:
+        left.add_row(*(Text(each[key]) for key in ("operator", "layer", "why", "instead")))
+    more = len(document["fallbacks"]) - _FALLBACKS
+    return Group(table, Text(), left, Text(f"and {more:,} more: --json lists all" if more > 0 else ""))
+
+
+def targets_summary(document: dict[str, Any]) -> RenderableType:
+    """Every target: what is here of it; with a model, what it can do there."""
+    if document["model"] is None:
+        table = Table("target", "runs here", "compiles here", box=None, header_style="dim", pad_edge=False)
+        for row in document["targets"]:
+            cells = [_ability(row["runs"], "on its board alone"), _ability(row["compiles"], "as it is")]
+            table.add_row(row["target"], *cells)
+        return table
+    table = Table(Column("target", no_wrap=True), box=None, header_style="dim", pad_edge=False)
+    for name in ("", "speed", "memory", "as the reference"):
+        table.add_column(name, overflow="fold")
+    for row in document["targets"]:
+        share = f", {row['operator_share']:.0%} on it" if row["status"] in ("compiled", "falls back") else ""
+        table.add_row(row["target"], f"{row['status']}{share}", _speed(row), _memory(row), _agreement(row))
+    wanting = ("not installed", "refused")
+    notes = [f"{row['target']}: {row['note']}" for row in document["targets"] if row["status"] in wanting]
+    for row in document["targets"]:
+        notes += [
+            f"{row['target']}: {each['operator']} of {each['layer']}: {each['why']}; write {each['instead']}"
+            for each in row.get("fallbacks", [])[:_PLACES]
+        ]
+    return Group(table, *(Text(note, style="dim") for note in notes))
+
+
+def _ability(ability: dict[str, Any] | None, none: str) -> Text:
+    if ability is None:
+        return Text(none, style="dim")
+    return Text(("" if ability["able"] else "no: ") + ability["note"])
+
+
+def _speed(figures: dict[str, Any]) -> str:
+    if "inferences_per_second" in figures:
+        part = " for the NPU's part" if figures["fallbacks"] else ""
+        return f"{figures['inferences_per_second']:,.0f}/s, estimated{part}"
+    return f"{_short(figures['p50_ms'])} ms" if "p50_ms" in figures else ""
+
+
+def _memory(figures: dict[str, Any]) -> str:
+    names = (("arena", "arena_bytes"), ("SRAM", "sram_bytes"), ("DRAM", "dram_bytes"), ("flash", "flash_bytes"))
+    return ", ".join(f"{name} {figures[key] / 1e3:,.0f} kB" for name, key in names if figures.get(key))
+
+
+def _agreement(figures: dict[str, Any]) -> str:
+    if (found := figures.get("agreement")) is None:
+        return ""
+    return f"{found['same_class']:.0%} same class, {found['largest_step']} off at most"

@@ -7,10 +7,10 @@ code  meaning
 ====  =====================================================================
 0     done; of ``demo`` also Ctrl-C and SIGTERM, which are normal ends, and the summary is printed
 1     a bug of ours (any exception that is not an `EdgecnnError`)
-2     wrong usage, or a part of edgecnn that is not installed
-3     a gate was missed: accuracy, agreement, size, latency
+2     wrong usage, or a part of edgecnn that is not installed; `doctor`: that fails
+3     a gate was missed: accuracy, agreement, size, latency, operators left to the CPU
 4     the data is unusable
-5     the model cannot be converted, or the file broke a promise about its types, scales or zeros
+5     the model cannot be converted or compiled, or the file broke a promise about its types, scales or zeros
 6     not a readable ``.tflite``, or a damaged bundle
 7     the camera, the disk or another device failed
 130   interrupted, but for a demo that runs
@@ -86,7 +86,7 @@ class DataError(EdgecnnError):
 
 
 class ModelError(EdgecnnError):
-    """The model cannot be converted, or the converted file broke a promise."""
+    """The model cannot be converted or compiled, or the converted file broke a promise."""
 
     exit_code, code = 5, "model"
 

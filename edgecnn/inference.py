@@ -31,7 +31,8 @@ class Classifier:
     Args:
         bundle: what to run.
         threads: threads of the interpreter; None takes the cores of this process, at most 4.
-        target: a name in `edgecnn.targets.TARGETS`; None takes the first that is installed.
+        target: a name in `edgecnn.targets.TARGETS`; None takes what the file was
+            compiled for, else the first that is installed.
         top: how many predictions to return.
         reference: plain kernels, bit-exact across machines, and slow.
 
@@ -57,7 +58,9 @@ class Classifier:
         self.bundle = bundle
         self.labels = bundle.labels
         self.threads = threads or default_threads()
-        self._session = targets.choose(target).load(bundle.model, threads=self.threads, reference=reference)
+        self._session = targets.choose(target or bundle.compiled_for).load(
+            bundle.model, threads=self.threads, reference=reference
+        )
         self.runtime = self._session.runtime
         self._top = top
         inputs, outputs = self._session.inputs, self._session.outputs
@@ -106,7 +109,7 @@ class Classifier:
 
     def scores(self) -> NDArray[np.float32]:
         """The scores of the last invoke: (classes,), float32, dequantized."""
-        return self._output(self._scores).reshape(-1)
+        return self.output(self._scores).reshape(-1)
 
     def class_map(self, index: int) -> NDArray[np.float32]:
         """Where the last invoke saw a class, (h, w) float32: 1 at the place that says most for it, 0 at the least.
@@ -126,7 +129,7 @@ class Classifier:
                 accepted="a file of the recipe's Convert(class_maps=True)",
                 remedy="build it again with class_maps=True in the recipe",
             )
-        found = self._output(self._maps)[0, :, :, index]
+        found = self.output(self._maps)[0, :, :, index]
         span = found.max() - found.min()
         return (found - found.min()) / span if span > 0 else np.zeros_like(found)
 
@@ -134,8 +137,8 @@ class Classifier:
         """The part of a frame that the network sees: (top, left, height, width) in pixels."""
         return self._spec.region(*frame.shape[:2])
 
-    def _output(self, index: int) -> NDArray[np.float32]:
-        """An output of the last invoke, float32, dequantized."""
+    def output(self, index: int) -> NDArray[np.float32]:
+        """An output of the last invoke, by its place among the outputs: float32, dequantized, in its own shape."""
         raw, tensor = self._session.output(index), self._session.outputs[index]
         if tensor.scale == 0:
             return raw.astype(np.float32)

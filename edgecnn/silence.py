@@ -1,10 +1,13 @@
 """Catching what native code writes to the process's own stdout and stderr, below Python."""
 
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_LOG = logging.getLogger(__name__)
 
 
 class Caught:
@@ -15,7 +18,7 @@ class Caught:
 
 @contextmanager
 def silenced() -> Iterator[Caught]:
-    """Send file descriptors 1 and 2 to a file for a while; the text is kept for an error message.
+    """Send file descriptors 1 and 2 to a file for a while; the text is kept for an error message, and logged.
 
     Not for use while another thread prints: its lines would be caught too.
     """
@@ -36,3 +39,5 @@ def silenced() -> Iterator[Caught]:
                 os.close(copy)
             file.seek(0)
             caught.text = file.read().decode(errors="replace")
+            if caught.text.strip():
+                _LOG.debug("%s", caught.text.rstrip())

@@ -43,7 +43,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test of the Keras model itself needs TensorFlow; one of a file may be given the file."""
     for item in items:
-        if "float_model" in getattr(item, "fixturenames", ()):
+        if {"float_model", "square_model"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("tensorflow")
 
 
@@ -127,11 +127,13 @@ def foreign_model(request: pytest.FixtureRequest) -> bytes:
     return _given_or_made("float.tflite", request, convert)
 
 
-def _given_or_made(name: str, request: pytest.FixtureRequest, convert: Callable[[Any], bytes]) -> bytes:
+def _given_or_made(
+    name: str, request: pytest.FixtureRequest, convert: Callable[[Any], bytes], *, of: str = "float_model"
+) -> bytes:
     """A file of ``EDGECNN_TEST_MODELS``, which is set where there is no TensorFlow; else what the model becomes."""
     if folder := os.environ.get("EDGECNN_TEST_MODELS"):
         return (Path(folder) / name).read_bytes()
-    return convert(request.getfixturevalue("float_model"))
+    return convert(request.getfixturevalue(of))
 
 
 @pytest.fixture(scope="session")
@@ -175,3 +177,22 @@ def foreign_path(foreign_model: bytes, tmp_path_factory: pytest.TempPathFactory)
     path = tmp_path_factory.mktemp("foreign") / "foreign.tflite"
     path.write_bytes(foreign_model)
     return path
+
+
+@pytest.fixture(scope="session")
+def square_model() -> Any:
+    """A Keras model that was trained to see a bright square; see `tests.squares`."""
+    from tests import squares
+
+    return squares.trained()
+
+
+@pytest.fixture(scope="session")
+def square_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """It in int8."""
+    from tests import squares
+
+    (path := tmp_path_factory.mktemp("squares") / "squares.tflite").write_bytes(
+        _given_or_made("squares.tflite", request, lambda model: squares.bundle_of(model).data, of="square_model")
+    )
+    return Bundle.read(path)

@@ -56,17 +56,8 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
 
 
 def test_the_commands() -> None:
-    assert sorted(main.commands) == [
-        "bench",
-        "build",
-        "data",
-        "demo",
-        "deploy",
-        "device",
-        "evaluate",
-        "service",
-        "show",
-    ]
+    names = "bench build compile completion data demo deploy device doctor evaluate explain new service show targets"
+    assert sorted(main.commands) == names.split()
 
 
 def test_a_demo_elsewhere_gets_the_options_as_they_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +67,8 @@ def test_a_demo_elsewhere_gets_the_options_as_they_are_typed(monkeypatch: pytest
     assert positional == ("pi", Path(MODEL), typed)
     assert named["page"]  # no terminal, and no script either
     assert not called(monkeypatch, "edgecnn.remote.demo", *words, "--json")[1]["page"]
+    for quiet in (["-q", *words], [*words, "-q"]):
+        assert called(monkeypatch, "edgecnn.remote.demo", *quiet)[0][2] == {**typed, "quiet": True}
 
 
 def test_a_service_is_of_the_computer_that_it_runs_on(bundle_path: Path) -> None:

@@ -23,8 +23,49 @@ def step(stage: str, method: str, accuracy: float, size: int, zipped: int, p50: 
     return {"stage": stage, "method": method, **right, **sizes, "p50_ms": p50}
 
 
+FALLBACK = {"operator": "HARD_SWISH", "layer": ODD, "why": "it is not on the list " * 4, "instead": "ReLU or ReLU6"}
+
+
+def compiled(method: str = "compiled") -> dict[str, Any]:
+    return {
+        "target": "ethos-u55",
+        "path": PATH,
+        "tool": "vela 5.2.0",
+        "method": method,
+        "operators": 1234,
+        "operator_share": 0.98,
+        "mac_share": 0.999,
+        "fallbacks": [FALLBACK] * 25,
+        "cycles": 1_234_567_890,
+        "inferences_per_second": 12345.6,
+        "sram_bytes": 1_234_567,
+        "dram_bytes": 0,
+        "flash_bytes": 123_456_789,
+        "agreement": {"images": 5, "largest_step": 12, "same_class": 0.8},
+        "settings": {"macs": 128, "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram"},
+    }
+
+
+def target_rows() -> list[dict[str, Any]]:
+    here, missing = {"able": True, "note": "ai-edge-litert"}, {"able": False, "note": "pip install it " * 20}
+    return [
+        {"target": "tflite-runtime", "runs": here, "compiles": None},
+        {"target": "ethos-u55", "runs": None, "compiles": missing},
+    ]
+
+
+def survey_rows() -> list[dict[str, Any]]:
+    agreement = {"images": 5, "largest_step": 0.123456, "same_class": 1.0}
+    return [
+        {**compiled(), "status": "falls back", "note": "vela 5.2.0"},
+        {"target": "tflite-runtime", "status": "runs", "note": ODD, "p50_ms": 12345.678, "agreement": agreement},
+        {"target": "openvino", "status": "not installed", "note": ODD},
+    ]
+
+
 def report() -> dict[str, Any]:
     return {
+        "targets": [compiled(), compiled("exported")],
         "model": {"path": PATH, "size_bytes": 123_456_789, "gzip_bytes": 98_765_432},
         "samples": PATH,
         "steps": [
@@ -171,6 +212,10 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "evaluate": lambda bundle: console.evaluation_summary(evaluation()),
     "data": lambda bundle: console.data_summary(inspected()),
     "show": lambda bundle: console.show_summary(described(bundle)),
+    "compile": lambda bundle: console.compile_summary(compiled()),
+    "screen": lambda bundle: console.compile_summary({**compiled("screened"), "path": None, "settings": {}}),
+    "targets": lambda bundle: console.targets_summary({"model": None, "targets": target_rows()}),
+    "targets of a model": lambda bundle: console.targets_summary({"model": PATH, "targets": survey_rows()}),
 }
 
 
@@ -345,3 +390,15 @@ def test_one_frame_is_one_and_a_speed_that_is_not_known_is_not_said() -> None:
     output = io.StringIO()
     Console(file=output, width=80).print(console.demo_summary({**document, "truth": None}))
     assert "1 frame answered, 0 dropped, litert" in output.getvalue()
+
+
+def test_what_is_compiled_says_its_speed_is_estimated_and_how_many_more_fall_back() -> None:
+    shown = rendered(console.compile_summary(compiled()), width=400)
+    assert "12,346/s, estimated for the NPU's part, 1,234,567,890 cycles" in shown
+    assert "98.0% of 1234 operators, 99.9% of multiplications" in shown
+    assert "SRAM 1,235 kB, flash 123,457 kB" in shown
+    assert "and 5 more" in shown
+    assert ODD in shown
+    table = rendered(console.targets_summary({"model": PATH, "targets": survey_rows()}), width=400)
+    assert "falls back, 98% on it" in table
+    assert f"openvino: {ODD}" in table

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 import edgecnn
 
 ROOT = Path(__file__).parent.parent
+BUILD_SIDE = ("build", "dev", "pretrained", "ethos", "micro")
 LOCKS = sorted(ROOT.joinpath("requirements").glob("*.lock"))
 
 
@@ -37,7 +38,7 @@ def test_every_requirement_is_pinned_and_hashed(lock: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stem", "python", "extras"),
-    [("universal", python, ("build", "dev", "pretrained")) for python in ("3.10", "3.11", "3.12", "3.13")]
+    [("universal", python, BUILD_SIDE) for python in ("3.10", "3.11", "3.12", "3.13")]
     + [("tflite-runtime", python, ("tflite-runtime",)) for python in ("3.10", "3.11")],
 )
 def test_what_is_declared_admits_what_is_locked(stem: str, python: str, extras: tuple[str, ...]) -> None:

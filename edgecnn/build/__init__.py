@@ -53,8 +53,10 @@ from edgecnn.build.sparsify import Sparsify
 from edgecnn.build.tfrecord import TFRecord
 from edgecnn.build.train import Teach, Train
 from edgecnn.build.verify import Verify
+from edgecnn.compilation import CompileFor
 from edgecnn.images import SplitRule
 from edgecnn.preprocess import InputSpec
+from edgecnn.targets.compiling import CompileOptions
 
 __all__ = [
     "CBAM",
@@ -62,6 +64,8 @@ __all__ = [
     "Affine",
     "AutoContrast",
     "Color",
+    "CompileFor",
+    "CompileOptions",
     "ConvNet",
     "Convert",
     "Crop",

@@ -3,11 +3,13 @@
 import hashlib
 import importlib.util
 import json
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgecnn import compilation
 from edgecnn.build.balance import imbalance
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
@@ -18,10 +20,15 @@ from edgecnn.build.sample_page import SAMPLES_FILE, write_samples
 from edgecnn.build.schedule import Schedule
 from edgecnn.build.verify import BUNDLE_FILE
 from edgecnn.build.versions import versions
+from edgecnn.bundle import Bundle
+from edgecnn.compilation import CompileFor
 from edgecnn.errors import MissingExtraError
 from edgecnn.files import write_atomically, writing_to
 from edgecnn.latency import available_cores, host_facts
 from edgecnn.progress import Progress, Silent
+from edgecnn.targets.compiling import Compiled
+
+_LOG = logging.getLogger(__name__)
 
 
 def run(
@@ -36,7 +43,8 @@ def run(
 
     Args:
         recipe: what to build.
-        out: the folder that gets ``NAME.tflite``, ``report.json``, and where something is trained, ``samples.png``.
+        out: the folder that gets ``NAME.tflite``, what is compiled for the recipe's targets, ``report.json``, and
+            where something is trained, ``samples.png``.
         progress: where to say how far it is; None says nothing.
         cache: where finished stages are; None takes the user's.
         tensorboard: where the curves of what is trained now go, one folder a stage.
@@ -50,6 +58,8 @@ def run(
     """
     recipe.check()
     check_installed()
+    for each in recipe.targets:
+        each.check_installed()
     cache, progress = cache or Cache(), progress or Silent()
     if tensorboard:
         with writing_to(tensorboard):
@@ -58,11 +68,12 @@ def run(
     if tensorboard and all(stage["cached"] for stage in stages):
         progress.say(f"nothing was trained now, and there are no curves in {tensorboard}")
     model = (out / f"{recipe.name}.tflite").resolve()
-    report = _report(recipe, history, model, stages)
     with cache.locked(history[-1].key, progress):  # two builds may have one place to write to
         write_atomically(model, history[-1].files[BUNDLE_FILE].read_bytes())
         if samples := _samples(history):
             write_atomically(model.with_name(SAMPLES_FILE), samples.read_bytes())
+        compiled = _compile(recipe, model, progress)
+        report = _report(recipe, history, model, stages, compiled)
         write_atomically(model.with_name("report.json"), (json.dumps(report, indent=2) + "\n").encode())
     return report
 
@@ -78,6 +89,7 @@ def follow(
         cache: where finished stages are.
         tensorboard: see `run`.
     """
+    _LOG.debug("versions: %s", ", ".join(f"{name} {version}" for name, version in versions().items()))
     beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
     data = recipe.data.open(recipe.input)
     out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
@@ -86,6 +98,7 @@ def follow(
     stages, checked = [], False
     for stage, others in zip(recipe.stages, beyond, strict=True):
         key = _key(described(stage), key or _root_key(recipe, data), *others)
+        _LOG.debug("%s: key %s in %s", stage.name, key, cache.root)
         with cache.locked(key, progress):
             artifact = cache.find(key)
             if cached := artifact is not None:
@@ -155,7 +168,24 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: list[dict[str, Any]]) -> dict[str, Any]:
+def _compile(recipe: Recipe, model: Path, progress: Progress) -> dict[CompileFor, Compiled]:
+    """For each target of the recipe, beside the model."""
+    made = {}
+    for asked in recipe.targets:
+        progress.update(0, 0, f"compile for {asked.target}")
+        bundle = Bundle.read(model)
+        made[asked] = compilation.compile_bundle(bundle, asked, name=recipe.name)
+        compilation.write(made[asked], bundle, asked, compilation.place_for(model, asked))
+    return made
+
+
+def _report(
+    recipe: Recipe,
+    history: tuple[Artifact, ...],
+    model: Path,
+    stages: list[dict[str, Any]],
+    compiled: dict[CompileFor, Compiled],
+) -> dict[str, Any]:
     figures = history[-1].metrics
     int8 = figures["int8"]
     values = {
@@ -164,6 +194,7 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         "drop": _drop(figures["float"]["accuracy"], int8["accuracy"]),
         "size_bytes": figures["model"]["size_bytes"],
         "p50_ms": int8["p50_ms"],
+        "accelerated": min((made.operator_share for made in compiled.values()), default=None),
     }
     return {
         "schema": 1,
@@ -177,6 +208,9 @@ def _report(recipe: Recipe, history: tuple[Artifact, ...], model: Path, stages: 
         **{name: figures[name] for name in ("confidence", "steps", "candidates", "sensitivity")},
         "data": figures["data"],
         "gates": [gate.judge(values[gate.name], figures["data"]["test"]) for gate in recipe.gates],
+        "targets": [
+            compilation.document(made, asked, compilation.place_for(model, asked)) for asked, made in compiled.items()
+        ],
         "start": next((made.metrics["start"] for made in history if "start" in made.metrics), None),
         "pruning": [step for made in history for step in made.metrics.get("pruning", [])],
         "stages": stages,

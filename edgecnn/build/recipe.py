@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from edgecnn.compilation import CompileFor
 from edgecnn.errors import UsageError
 from edgecnn.images import is_label
 from edgecnn.preprocess import InputSpec
@@ -119,7 +120,7 @@ class Augmentation(Protocol):
 
 SETTINGS_LIMIT = 2500
 _ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
-AT_LEAST, AT_MOST = ("accuracy", "agreement"), ("drop", "size_bytes", "p50_ms")
+AT_LEAST, AT_MOST = ("accuracy", "agreement", "accelerated"), ("drop", "size_bytes", "p50_ms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,8 @@ class Gate:
 
     Attributes:
         name: ``accuracy`` and ``agreement`` (with the Keras model that was converted) are at least, ``drop`` (float
-            minus int8 accuracy), ``size_bytes`` and ``p50_ms`` (this host) at most, the limit.
+            minus int8 accuracy), ``size_bytes`` and ``p50_ms`` (this host) at most, the limit. ``accelerated`` is the
+            share of operators on the accelerator, of the one of the recipe's ``targets`` where it is the least.
         limit: a fraction, bytes or milliseconds.
         images: for ``drop``: the limit is never under this many test images.
     """
@@ -170,6 +172,7 @@ class Recipe:
         augment: what happens to training images, in order.
         gates: what is promised.
         out_of_set: images that show none of the classes, for the threshold under which an answer is unknown.
+        targets: what the file that ships is compiled for, beside it; they decide nothing of it.
         seed: decides every random choice.
     """
 
@@ -181,10 +184,11 @@ class Recipe:
     augment: tuple[Augmentation, ...] = ()
     gates: tuple[Gate, ...] = ()
     out_of_set: "OutOfSet | None" = None
+    targets: tuple[CompileFor, ...] = ()
     seed: int = 0
 
     def settings(self) -> dict[str, Any]:
-        """What decides the result, as JSON: all but the images, which have a digest, and the gates."""
+        """What decides the result, as JSON: all but the images, which have a digest, the gates and targets."""
         return {
             "name": self.name,
             "input": self.input.as_json(),
@@ -197,6 +201,7 @@ class Recipe:
     def check(self) -> None:
         """Raise one `UsageError` that names every mistake, before any work."""
         parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
+        parts += self.targets
         parts += [self.out_of_set] if self.out_of_set else []
         problems = [problem for part in parts for problem in _problems_of(part)] + self._problems()
         if not problems:
@@ -222,6 +227,11 @@ class Recipe:
                 places = ["first"] * (None in stage.takes) + [f"after a stage that makes {makers}"] * bool(makers)
                 problems.append(f"the stage {stage.name} stands {' or '.join(places)}")
             kind = stage.makes
+        names = [each.target for each in self.targets if isinstance(each, CompileFor)]
+        if len(set(names)) < len(names):
+            problems.append("a target is compiled for once")
+        if not names and any(gate.name == "accelerated" for gate in self.gates if isinstance(gate, Gate)):
+            problems.append("the gate 'accelerated' needs targets")
         if not self.stages or self.stages[-1].name != "verify":
             problems.append("the last stage is Verify")
         return problems

@@ -40,6 +40,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("[!_]*.py"))
 
 
+def text(name: str) -> str:
+    """The text of a recipe that comes with edgecnn, for who copies it."""
+    return (_folder() / f"{name}.py").read_text()
+
+
 def _folder() -> Path:
     package = Path(__file__).parent.parent
     installed = package / "pipelines"

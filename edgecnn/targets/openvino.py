@@ -11,10 +11,10 @@ import numpy as np
 
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.metadata import Node
-from edgecnn.targets.session import Array, TensorInfo
+from edgecnn.targets.session import Array, Runtime, TensorInfo
 
 
-class OpenvinoTarget:
+class OpenvinoTarget(Runtime):
     """It is imported when a model is loaded, and only then. It has no reference kernels."""
 
     package = "openvino"

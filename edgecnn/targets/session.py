@@ -1,10 +1,15 @@
 """What every target provides: a `Target` that loads a model, and the `Session` that it returns."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgecnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgecnn.targets.compiling import Ability, Compiled, CompileOptions, Model
 
 Array = NDArray[Any]
 
@@ -50,13 +55,61 @@ class Session(Protocol):
 
 
 class Target(Protocol):
-    """A runtime that may be installed on this machine."""
+    """What a model may be for: a runtime, or an accelerator that wants a file of its own, or both.
+
+    Attributes:
+        general: whether it is taken where nobody names a target.
+    """
+
+    general: ClassVar[bool]
 
     def installed(self) -> bool:
-        """Whether the runtime's package is here (looked up, not imported)."""
+        """Whether models run on it here: its package is looked up, not imported."""
+
+    def running(self) -> "Ability | None":
+        """What runs it here, or what is missing; None for what no computer like this one runs."""
+
+    def compiling(self) -> "Ability | None":
+        """What compiles for it here, or what is missing; None where a ``.tflite`` runs as it is."""
 
     def ready(self) -> None:
         """Import the runtime's package. `load` does that, too; this is for whoever times the two apart."""
 
     def load(self, model: bytes, *, threads: int, reference: bool = False) -> Session:
         """Load a flatbuffer. ``reference``: the plain kernels, bit-exact across machines, and slow."""
+
+    def compile(self, model: "Model", options: "CompileOptions") -> "Compiled":
+        """Compile a model, in a folder that is gone afterwards; see `edgecnn.compilation` for who writes the result."""
+
+
+class Runtime:
+    """What the runtimes share, which take a ``.tflite`` as it is."""
+
+    general: ClassVar[bool] = True
+    package: str
+
+    def installed(self) -> bool:
+        """See `Target`."""
+        raise NotImplementedError
+
+    def running(self) -> "Ability":
+        """See `Target`."""
+        from edgecnn.targets.compiling import Ability
+
+        here = self.installed()
+        return Ability(able=here, note=f"{self.package}{'' if here else ' is not installed'}")
+
+    def compiling(self) -> None:
+        """See `Target`."""
+
+    def compile(self, model: "Model", options: "CompileOptions") -> NoReturn:
+        """There is nothing to compile.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self.package} runs a .tflite as it is: there is nothing to compile.",
+            accepted="a target that compiles: `edgecnn targets` lists them",
+            remedy="hand the file to `edgecnn demo --target NAME`, or choose another target",
+        )

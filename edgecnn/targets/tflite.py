@@ -11,11 +11,11 @@ import numpy as np
 
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.silence import silenced
-from edgecnn.targets.session import Array, TensorInfo
+from edgecnn.targets.session import Array, Runtime, TensorInfo
 
 
 @dataclass(frozen=True)
-class TfliteTarget:
+class TfliteTarget(Runtime):
     """One of the packages. It is imported by name when a model is loaded, and only then."""
 
     package: str

@@ -64,7 +64,7 @@ def test_of_the_file_too_and_it_is_int8(model: Any, kind: str) -> None:
         assert classifier.map_shape == (8, 8)
         for pixels, expected in zip(PIXELS, logits, strict=True):
             classifier.invoke(pixels[np.newaxis])
-            maps = classifier._output(1)[0]
+            maps = classifier.output(1)[0]
             assert np.abs(maps.mean(axis=(0, 1)) - expected).max() < 0.06 * np.ptp(logits)
             scores = np.exp(expected - expected.max()) / np.exp(expected - expected.max()).sum()
             assert np.abs(classifier.scores() - scores).max() < 0.25

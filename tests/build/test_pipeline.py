@@ -270,6 +270,28 @@ def test_a_missed_gate_exits_with_3_and_leaves_the_model_and_its_report(
     assert (tmp_path / "out" / "tiny.tflite").exists()
 
 
+def test_the_targets_of_a_recipe_are_compiled_beside_the_file_and_held_to_their_gate(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("ethosu", reason="pip install '.[ethos]'")
+    out, cache, _ = finished
+    recipe = tmp_path / "compiled.py"
+    more = 'Gate(name="accelerated", limit=1)),\n        targets=(CompileFor(target="ethos-u55"),),'
+    text = TINY.read_text().replace("limit=100_000)),", f"limit=100_000), {more}")
+    recipe.write_text(text.replace("    Convert,\n", "    CompileFor,\n    Convert,\n", 1))
+    command = [sys.executable, "-m", "edgecnn", "build", str(recipe), "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(
+        command, env={**os.environ, "EDGECNN_CACHE": str(cache)}, capture_output=True, text=True, check=True
+    )
+    report = json.loads(done.stdout)
+    assert all(stage["cached"] for stage in report["stages"])
+    assert report["gates"][-1] == {"name": "accelerated", "limit": 1, "value": 1.0, "passed": True}
+    (found,) = report["targets"]
+    assert (found["target"], found["operator_share"]) == ("ethos-u55", 1.0)
+    assert Bundle.read(found["path"]).compiled_for == "ethos-u55"
+    assert (tmp_path / "out" / "tiny.tflite").read_bytes() == (out / "tiny.tflite").read_bytes()
+
+
 def may_mount() -> bool:
     """Whether this user may have a mount of its own, for a disk that is really full."""
     try:

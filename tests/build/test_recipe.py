@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from edgecnn.build import (
+    CompileFor,
     Convert,
     Flip,
     Gate,
@@ -158,3 +159,14 @@ def test_artifacts_are_found_by_the_newest_that_has_the_file() -> None:
     )
     context = Context(recipe=recipe(), data=Nothing(), history=history, workspace=Path(), progress=Nothing())  # type: ignore[arg-type]
     assert (context.latest("a"), context.latest("b"), context.latest("c")) == (Path("2"), Path("3"), None)
+
+
+def test_targets_are_checked_and_decide_nothing_of_the_file() -> None:
+    ethos = CompileFor(target="ethos-u55")
+    gate = Gate(name="accelerated", limit=1)
+    recipe(targets=(ethos,), gates=(gate,)).check()
+    assert recipe(targets=(ethos,)).settings() == recipe().settings()
+    assert "is compiled for once" in mistakes(targets=(ethos, ethos))
+    assert "needs targets" in mistakes(gates=(gate,))
+    assert "not 'litert'" in mistakes(targets=(CompileFor(target="litert"),))
+    assert "cannot be checked" in mistakes(targets=("ethos-u55",))

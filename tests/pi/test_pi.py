@@ -16,6 +16,7 @@ import pytest
 from arm64 import NEEDED, Pi
 from wheels import installed_size, requirements
 
+from edgecnn import Bundle
 from edgecnn.preprocess import Pixels
 from edgecnn.targets.session import Array
 
@@ -55,11 +56,14 @@ def python(pi: Pi, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(int8_model: bytes, foreign_model: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(
+    int8_model: bytes, foreign_model: bytes, square_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """What the build side makes for the tests, handed over as files."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "int8.tflite").write_bytes(int8_model)
     (folder / "float.tflite").write_bytes(foreign_model)
+    (folder / "squares.tflite").write_bytes(square_bundle.data)
     return folder
 
 

@@ -67,6 +67,7 @@ def test_one_that_does_not_start_gives_way_to_what_ran(board: Pi, bundle_path: P
     assert kept(board) == {Path(done["release"]).name}
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> None:
     done = deploy("pi", bundle_path, ["--camera", "0"], progress=Quiet())
     (board.home / "slow").touch()
@@ -105,6 +106,7 @@ def test_a_unit_of_the_user_s_own_is_not_replaced(board: Pi, bundle_path: Path) 
     assert str(own) in str(caught.value.received)
 
 
+@pytest.mark.slow
 def test_a_bundle_of_the_other_computer_is_whole(board: Pi, bundle_path: Path) -> None:
     release = Path(deploy("pi", bundle_path, [], progress=Quiet())["release"])
     assert Bundle.read(release / "tiny.tflite").labels == Bundle.read(bundle_path).labels

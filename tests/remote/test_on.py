@@ -33,20 +33,21 @@ def started(*words: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_first_use_sets_it_up_in_one_folder_and_the_second_finds_it(pi: Pi, bundle_path: Path) -> None:
-    first = on(pi, "bench", bundle_path, "--runs", 5)
-    assert (first.returncode, "cold start" in first.stdout) == (0, True), first.stderr
-    assert "Setting pi up" in first.stderr
-    assert [path.name for path in pi.home.iterdir()] == [".edgecnn"]
-    second = on(pi, "bench", bundle_path, "--runs", 5, "--json")
+def test_the_first_use_sets_it_up_in_one_folder_and_the_second_finds_it(
+    ready: Pi, bundle_path: Path, first_uses: "list[subprocess.CompletedProcess[str]]"
+) -> None:
+    (first,) = first_uses
+    assert ("Setting pi up" in first.stderr, "cold start" in first.stdout) == (True, True)
+    second = on(ready, "bench", bundle_path, "--runs", 5, "--json")
     document = json.loads(second.stdout)
     assert (document["model"], document["runs"][0]["n"], second.stderr) == (str(bundle_path), 5, "")
-    assert pi.quiet()
+    assert ready.quiet()
     removed = subprocess.run([*command("device", "forget")[:-2], "pi"], capture_output=True, text=True, check=False)
     assert (removed.returncode, removed.stderr) == (0, "Removed ~/.edgecnn on pi.\n")
-    assert not list(pi.home.iterdir())
+    assert not list(ready.home.iterdir())
 
 
+@pytest.mark.slow
 def test_two_at_once_are_one_after_the_other(pi: Pi, bundle_path: Path) -> None:
     both = [started("bench", bundle_path, "--runs", 2, "--json") for _ in range(2)]
     said = [each.communicate() for each in both]
@@ -55,6 +56,7 @@ def test_two_at_once_are_one_after_the_other(pi: Pi, bundle_path: Path) -> None:
     assert len(list(pi.folder.glob("venv-*"))) == 1
 
 
+@pytest.mark.slow
 def test_a_link_that_is_cut_while_it_is_set_up_leaves_nothing(pi: Pi, bundle_path: Path) -> None:
     running = started("bench", bundle_path, "--json")
     wait(lambda: list(pi.folder.glob("*.part")), running)
@@ -76,6 +78,7 @@ def test_a_link_that_is_cut_ends_what_ran_there(ready: Pi, bundle_path: Path) ->
     assert on(ready, "bench", bundle_path, "--runs", 2).returncode == 0
 
 
+@pytest.mark.slow
 def test_whoever_dies_here_leaves_nothing_running_there(ready: Pi, bundle_path: Path) -> None:
     running = started("demo", bundle_path, "--camera", "synthetic", "--view", "none")
     wait(lambda: not ready.quiet(), running)
@@ -90,6 +93,7 @@ def test_it_is_the_error_of_the_command_there(ready: Pi, bundle_path: Path) -> N
     assert "There is no such target." in done.stderr
 
 
+@pytest.mark.slow
 def test_several_files_and_a_picture(ready: Pi, bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
     done = on(ready, "bench", bundle_path, foreign_path, "--runs", 2, "--json", "--plot", tmp_path / "times.png")
     assert f"The distribution is {tmp_path / 'times.png'}." in " ".join(done.stderr.split())
@@ -110,6 +114,7 @@ def test_a_file_that_is_none_is_said_before_the_other_computer_is_asked(pi: Pi, 
     assert not pi.folder.exists()
 
 
+@pytest.mark.slow
 def test_an_accuracy_is_the_same_there(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
     import cv2
 
@@ -183,6 +188,7 @@ def test_a_page_there_is_a_page_here(ready: Pi, bundle_path: Path, tmp_path: Pat
     assert running.returncode == 0, said
 
 
+@pytest.mark.slow
 def test_images_there_have_a_line_or_an_answer_each(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
     import cv2
 

@@ -84,6 +84,7 @@ def test_a_computer_that_will_not_do(pi: Pi, python: str, message: str, received
     assert not pi.folder.exists() or pi.quiet()
 
 
+@pytest.mark.slow
 def test_a_model_that_has_no_space_is_not_there_by_half(ready: Pi, bundle_path: Path) -> None:
     ready.program(
         "python3",
@@ -134,6 +135,7 @@ def cut_off(pi: Pi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_wheels_are_carried_to_a_computer_without_internet(pi: Pi, cut_off: Path, progress: Quiet) -> None:
     names = ("click", "flatbuffers", "numpy", "opencv_python_headless", "rich", "segno", "starlette", "uvicorn")
     for name in names:
@@ -146,6 +148,7 @@ def test_wheels_are_carried_to_a_computer_without_internet(pi: Pi, cut_off: Path
     assert pi.quiet()
 
 
+@pytest.mark.slow
 def test_packages_that_neither_finds(pi: Pi, cut_off: Path) -> None:
     error = refused()
     assert error.message == "The packages that edgecnn needs are found neither by pi nor here."
@@ -154,6 +157,7 @@ def test_packages_that_neither_finds(pi: Pi, cut_off: Path) -> None:
     assert not list(pi.folder.glob("venv-*"))
 
 
+@pytest.mark.slow
 def test_an_environment_of_another_version_goes_unless_it_is_used(ready: Pi) -> None:
     (mine,) = ready.folder.glob("venv-*")
     old, used = mine.rename(mine.with_name("venv-0.0.1-old")), mine.with_name("venv-0.0.1-used")
