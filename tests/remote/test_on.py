@@ -56,7 +56,6 @@ def test_two_at_once_are_one_after_the_other(pi: Pi, bundle_path: Path) -> None:
     assert len(list(pi.folder.glob("venv-*"))) == 1
 
 
-@pytest.mark.slow
 def test_a_link_that_is_cut_while_it_is_set_up_leaves_nothing(pi: Pi, bundle_path: Path) -> None:
     running = started("bench", bundle_path, "--json")
     wait(lambda: list(pi.folder.glob("*.part")), running)
@@ -93,7 +92,6 @@ def test_it_is_the_error_of_the_command_there(ready: Pi, bundle_path: Path) -> N
     assert "There is no such target." in done.stderr
 
 
-@pytest.mark.slow
 def test_several_files_and_a_picture(ready: Pi, bundle_path: Path, foreign_path: Path, tmp_path: Path) -> None:
     done = on(ready, "bench", bundle_path, foreign_path, "--runs", 2, "--json", "--plot", tmp_path / "times.png")
     assert f"The distribution is {tmp_path / 'times.png'}." in " ".join(done.stderr.split())
@@ -114,7 +112,6 @@ def test_a_file_that_is_none_is_said_before_the_other_computer_is_asked(pi: Pi, 
     assert not pi.folder.exists()
 
 
-@pytest.mark.slow
 def test_an_accuracy_is_the_same_there(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
     import cv2
 
