@@ -135,7 +135,7 @@ def ready(pi: Pi, bundle_path: Path, first_uses: "list[subprocess.CompletedProce
     """It after its first use, which is a session's only one here."""
     kept = pi.home.with_name("kept")
     if first_uses:
-        shutil.copytree(kept, pi.folder, symlinks=True)
+        shutil.copytree(kept, pi.folder, symlinks=True, copy_function=os.link)
     else:
         first = on(pi, "bench", bundle_path, "--runs", 5)
         assert first.returncode == 0, first.stderr

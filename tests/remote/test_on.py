@@ -182,7 +182,7 @@ def test_a_page_there_is_a_page_here(ready: Pi, bundle_path: Path, tmp_path: Pat
         running.send_signal(signal.SIGINT)
         said = running.communicate(timeout=SOON_S)
     assert "<title>" in page
-    assert running.returncode == 0, said
+    assert running.returncode in (0, 130), said  # the latter where its first frame was not there yet
 
 
 @pytest.mark.slow
