@@ -23,7 +23,7 @@ quickstart: $(READY)
 	$(BIN)/edgecnn bench $(SHAPES) --threads 1,2
 	$(BIN)/edgecnn demo $(SHAPES) --camera synthetic --view none --frames 405
 	@echo
-	@echo "The model: $(SHAPES)    its report: artifacts/shapes/report.json"
+	@echo "The model: $(SHAPES)    its report: artifacts/shapes/report.html"
 	@echo "Live, with a camera:     $(BIN)/edgecnn demo $(SHAPES)"
 	@echo "With your own photos:    $(BIN)/edgecnn build --data DIR"
 

@@ -63,10 +63,9 @@ class _Commands(click.Group):
             code = _fail(error, "--json" in arguments)
         except (KeyboardInterrupt, click.Abort):
             if "--json" in arguments:
-                _print_json(
-                    error_document("interrupted", "Interrupted.", None, None, "run the command again: it goes on")
-                )
-            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+                _print_json(error_document("interrupted", "Interrupted.", None, None, "run the command again"))
+            resumes = next((word for word in arguments if not word.startswith("-")), None) == "build"
+            click.echo(f"Interrupted.{' The same command goes on where it stopped.' if resumes else ''}", err=True)
             code = 130
         except Exception as error:
             traceback.print_exc()
@@ -241,7 +240,7 @@ def build(
         from edgecnn.build import choice, own, pipeline, recipes
         from edgecnn.build.budgets import Budgets
     except ModuleNotFoundError as error:
-        if error.name in ("filelock", "platformdirs"):
+        if error.name in ("filelock", "platformdirs", "jinja2", "markupsafe"):
             raise MissingExtraError(error.name, "build") from error
         raise
     from edgecnn import console
@@ -790,13 +789,45 @@ def forget(host: str) -> None:
 
 
 @main.command()
+@click.argument("builds", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="BUILD...")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.html", help="The page (comparison.html).")
+@_json
+def report(builds: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Compare builds by their reports.
+
+    BUILD is the folder that a build wrote to, or its report.json. The report of one
+    build is the report.html in that folder.
+    """
+    try:
+        from edgecnn.build.report import compare
+    except ModuleNotFoundError as error:
+        if error.name in ("filelock", "platformdirs", "jinja2", "markupsafe"):
+            raise MissingExtraError(error.name, "build") from error
+        raise
+    from edgecnn import console
+    from edgecnn.files import write_atomically
+
+    document = compare.compare(builds)
+    out = out or Path("comparison.html")
+    write_atomically(out, compare.rendered(document).encode(errors="replace"))
+    click.echo(f"The page is {out}.", err=True)
+    console.to_stdout(document, console.comparison_summary(document), as_json=as_json)
+
+
+@main.command()
 @_model
+@click.option("--card", "as_card", is_flag=True, help="Print its model card, as Markdown.")
 @_target
 @_json
-def show(model: Path, target: str | None, as_json: bool) -> None:
+def show(model: Path, as_card: bool, target: str | None, as_json: bool) -> None:
     """Say what is inside a .tflite, and whether it is whole."""
     from edgecnn import Bundle, console
+    from edgecnn.card import card
 
+    if as_card:
+        text = card(Bundle.read(model))
+        console.to_stdout({"schema": 1, "card": text}, text, as_json=as_json)
+        return
     document = {"path": str(model), **Bundle.read(model).describe(target)}
     console.to_stdout({"schema": 1, **document}, console.show_summary(document), as_json=as_json)
 

@@ -61,12 +61,14 @@ class Verbosity:
 
 
 def to_stdout(document: dict[str, Any], summary: RenderableType, *, as_json: bool) -> None:
-    """Print a result: one JSON document, or its summary for people."""
+    """Print a result: one JSON document, or its summary for people; one that is a text stays as it is."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     try:
         if as_json:
             sys.stdout.write(json.dumps(document) + "\n")
+        elif isinstance(summary, str):
+            sys.stdout.write(summary)
         else:
             Console(highlight=False).print(summary)
         sys.stdout.flush()
@@ -196,6 +198,7 @@ def build_summary(report: dict[str, Any]) -> RenderableType:
         parts.append(Text(f"{each['target']}: {share}{said}\n{each['path']}", overflow="fold"))
     if report["samples"]:
         parts.append(Text(f"samples of the training images: {report['samples']}", overflow="fold"))
+    parts.append(Text(f"report: {report['page']}", overflow="fold"))
     return Group(*parts, Text(report["model"]["path"], overflow="fold"))
 
 
@@ -472,6 +475,20 @@ def doctor_summary(document: dict[str, Any]) -> RenderableType:
         if check["advice"]:
             table.add_row("", "to do", Text(check["advice"]))
     return table
+
+
+def comparison_summary(document: dict[str, Any]) -> RenderableType:
+    """Builds as one table, and what makes their figures incomparable."""
+    table = Table(Column("build", overflow="fold"), box=None, header_style="dim", pad_edge=False)
+    for name in ("accuracy", "file", "gzip", "p50 ms", "kept"):
+        table.add_column(name, justify="right", no_wrap=name != "accuracy")
+    for each in document["builds"]:
+        numbers = (f"{each['size_bytes']:,}", f"{each['gzip_bytes']:,}", str(each["p50_ms"]))
+        table.add_row(escape(each["name"]), _accuracy(each), *numbers, f"{each['kept']}/{each['gates']}")
+    different = [each["setting"] for each in document["settings"]]
+    more = f" and {len(different) - _PLACES} more" if len(different) > _PLACES else ""
+    facts = f"set differently: {', '.join(different[:_PLACES])}{more}" if different else ""
+    return Group(table, Text(facts), *(Text(warning, style="yellow") for warning in document["warnings"]))
 
 
 def show_summary(document: dict[str, Any]) -> RenderableType:

@@ -18,6 +18,7 @@ _NOT_A_PLACE = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
 )
+_ELSEWHERE = "choose another place, or another user"
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int | None = None) -> None:
@@ -74,14 +75,33 @@ def writing_to(path: Path) -> Iterator[None]:
             raise DeviceError(
                 f"No space left to write {path}.",
                 received=error.strerror,
-                remedy="free some space, or choose another place with --out or EDGECNN_CACHE; "
-                "the same command then goes on where it stopped",
+                remedy="free some space, or choose another place; EDGECNN_CACHE says where a build keeps what it has "
+                "finished, and the same build then goes on where it stopped",
             ) from error
         if error.errno in _NOT_A_PLACE:
             raise UsageError(
                 f"{path} cannot be written.",
                 received=error.strerror,
                 accepted="a place this user may write to",
-                remedy="choose another place with --out, --picture or EDGECNN_CACHE",
+                remedy=_ELSEWHERE,
             ) from error
         raise
+
+
+def check_folder(path: Path) -> None:
+    """Make sure, before any work, that files can be written in a folder, which need not be there yet.
+
+    Raises:
+        UsageError: it is a file, or this user may not write there.
+    """
+    there = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    reason = None if there.is_dir() else f"{there} is a file"
+    if reason is None and not os.access(there, os.W_OK | os.X_OK):
+        reason = f"this user may not write in {there}"
+    if reason:
+        raise UsageError(
+            f"Nothing can be written in {path}.",
+            received=reason,
+            accepted="a folder that this user may write in, or a place for one",
+            remedy=_ELSEWHERE,
+        )

@@ -55,8 +55,26 @@ def test_every_command_has_help_and_so_has_every_option(name: str | None) -> Non
         assert parameter.param_type_name == "argument" or getattr(parameter, "help", None), parameter.name
 
 
+@pytest.mark.parametrize("option", ["--record", "--events"])
+def test_a_demo_does_not_write_over_what_it_reads(option: str, bundle_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"a film")
+    os.link(tmp_path / "film.mp4", tmp_path / "the same.mp4")
+    result = run("demo", bundle_path, "--camera", tmp_path / "film.mp4", option, tmp_path / "the same.mp4")
+    assert result.exit_code == 2
+    assert f"{option} would write over" in result.stderr
+    assert (tmp_path / "film.mp4").read_bytes() == b"a film"
+
+
+def test_a_build_says_before_any_work_that_it_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "out.png").write_bytes(b"")
+    refusal = error(run("build", "--quick", "--out", tmp_path / "out.png", "--json"))
+    assert "Nothing can be written" in refusal["message"]
+    assert not list((tmp_path / "edgecnn-cache").glob("*"))
+
+
 def test_the_commands() -> None:
-    names = "bench build compile completion data demo deploy device doctor evaluate explain new service show targets"
+    names = "bench build compile completion data demo deploy device doctor evaluate explain new report service show "
+    names += "targets"
     assert sorted(main.commands) == names.split()
 
 

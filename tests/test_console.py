@@ -68,6 +68,7 @@ def report() -> dict[str, Any]:
         "targets": [compiled(), compiled("exported")],
         "model": {"path": PATH, "size_bytes": 123_456_789, "gzip_bytes": 98_765_432},
         "samples": PATH,
+        "page": PATH,
         "steps": [
             step("train", "float", 0.98, 1_234_567_890, 1_134_567_890, 12345.67),
             step("train", "ptq", 0.9, 123_456_789, 113_456_789, 1234.56),
@@ -197,6 +198,17 @@ def layered() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def comparison() -> dict[str, Any]:
+    """Builds of long names, large files, and one without an accuracy."""
+    row = {
+        "accuracy": 0.98, "accuracy_interval": [0.96, 0.99], "size_bytes": 1234567890, "gzip_bytes": 1234567890,
+        "p50_ms": 12345.67, "kept": 10, "gates": 11,
+    }  # fmt: skip
+    unknown = {**row, "name": ODD, "accuracy": None, "accuracy_interval": None}
+    settings = [{"setting": f"stages.PruneChannels.{LONG}", "values": [1, 2]}] * 9
+    return {"builds": [{**row, "name": LONG}, unknown], "settings": settings, "warnings": ["The hosts differ. " * 9]}
+
+
 def rendered(summary: RenderableType, width: int = 80) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, highlight=False).print(summary)
@@ -216,6 +228,7 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "screen": lambda bundle: console.compile_summary({**compiled("screened"), "path": None, "settings": {}}),
     "targets": lambda bundle: console.targets_summary({"model": None, "targets": target_rows()}),
     "targets of a model": lambda bundle: console.targets_summary({"model": PATH, "targets": survey_rows()}),
+    "report": lambda bundle: console.comparison_summary(comparison()),
 }
 
 

@@ -46,7 +46,7 @@ def test_every_command_of_the_documentation_can_be_typed() -> None:
                 name, *arguments = words
                 main.commands[name].make_context(name, list(arguments))
                 seen.add(name)
-    assert {"build", "data", "demo", "bench", "evaluate", "show", "service", "deploy", "device"} <= seen
+    assert {"build", "data", "demo", "bench", "evaluate", "show", "service", "report", "deploy", "device"} <= seen
 
 
 def test_what_needs_no_hardware_does_what_the_documentation_says(

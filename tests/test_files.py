@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import DeviceError, UsageError
-from edgecnn.files import replacing, write_atomically, writing_to
+from edgecnn.files import check_folder, replacing, write_atomically, writing_to
 
 
 def test_it_writes_and_makes_the_folders(tmp_path: Path) -> None:
@@ -84,3 +84,17 @@ except DeviceError as error:
 """
     done = subprocess.run([*apart, sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("said: No space left"), done.stderr
+
+
+def test_a_folder_to_write_in_is_there_or_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_folder(tmp_path)
+    check_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", Path("/dev/null")):
+        with pytest.raises(UsageError, match="Nothing can be written") as caught:
+            check_folder(path)
+        assert "is a file" in caught.value.received
+    monkeypatch.setattr("os.access", lambda *_: False)  # root, as which CI runs, may write anywhere
+    with pytest.raises(UsageError, match="Nothing can be written"):
+        check_folder(tmp_path / "a")

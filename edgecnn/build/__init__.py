@@ -47,7 +47,7 @@ from edgecnn.build.pretrained import Pretrained
 from edgecnn.build.prune import PruneChannels
 from edgecnn.build.published import Published
 from edgecnn.build.quantize import Quantize
-from edgecnn.build.recipe import Gate, Recipe
+from edgecnn.build.recipe import Card, Gate, Recipe
 from edgecnn.build.sources import Folder, Shapes
 from edgecnn.build.sparsify import Sparsify
 from edgecnn.build.tfrecord import TFRecord
@@ -63,6 +63,7 @@ __all__ = [
     "IMAGENET_LABELS",
     "Affine",
     "AutoContrast",
+    "Card",
     "Color",
     "CompileFor",
     "CompileOptions",

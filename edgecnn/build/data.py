@@ -92,6 +92,10 @@ class Dataset:
             self._loaded.append(loaded)
         return self._loaded[0]
 
+    def warnings(self) -> tuple[str, ...]:
+        """What `load` has said of the images; once loaded."""
+        return *self.remarks, *self._checked(self._loaded[0])
+
     def __getitem__(self, split: Split) -> Images:
         """The images of one split, once loaded."""
         return self._loaded[0].splits[split]

@@ -1,5 +1,6 @@
 """The bundle of a build: a flatbuffer with the labels, the splits and the provenance of what made it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from edgecnn.build.data import split_facts
@@ -17,7 +18,7 @@ _NO_FIGURES = {
 def dress(model: bytes, context: Context, figures: dict[str, Any]) -> Bundle:
     """The bundle that ships, with ``figures`` in its manifest."""
     recipe, keys = context.recipe, [made.key for made in context.history]
-    facts = {
+    facts: dict[str, Any] = {
         "splits": split_facts({split: context.data[split] for split in SPLITS}, context.data.rule),
         "recipe": recipe.settings(),
         "provenance": {
@@ -25,6 +26,8 @@ def dress(model: bytes, context: Context, figures: dict[str, Any]) -> Bundle:
             "keys": {stage.name: key for stage, key in zip(recipe.stages, keys, strict=False)},
         },
     }
+    if recipe.card:
+        facts["card"] = asdict(recipe.card)
     labels = context.data.labels
     return Bundle.make(model, name=recipe.name, spec=recipe.input, labels=labels, manifest={**facts, **figures})
 

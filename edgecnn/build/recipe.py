@@ -118,7 +118,7 @@ class Augmentation(Protocol):
         """Images (batch, height, width, channels) float32 in [-1, 1); ``seed`` (2,) int64 decides everything."""
 
 
-SETTINGS_LIMIT = 2500
+SETTINGS_LIMIT, CARD_LIMIT = 2500, 500
 _ROUNDING = 2e-6  # accuracies are rounded to six places, and a drop is the difference of two
 AT_LEAST, AT_MOST = ("accuracy", "agreement", "accelerated"), ("drop", "size_bytes", "p50_ms")
 
@@ -160,6 +160,26 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Card:
+    """What only people know of a model, for its card (`edgecnn.card`); it stands in the manifest.
+
+    Attributes:
+        intended_use: what it is for, in a sentence or two.
+        licence: under which it may be used, such as an SPDX expression.
+        limits: what it should not be used for, or was not tested on.
+    """
+
+    intended_use: str = ""
+    licence: str = ""
+    limits: tuple[str, ...] = ()
+
+    def problems(self) -> list[str]:
+        """What is wrong with it, one sentence each."""
+        size = len(json.dumps(asdict(self), ensure_ascii=False).encode())
+        return [] if size <= CARD_LIMIT else [f"a Card takes up to {CARD_LIMIT} bytes of the manifest, not {size}"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A build, as data: what is trained on what, through which stages, and what is promised.
 
@@ -173,6 +193,7 @@ class Recipe:
         gates: what is promised.
         out_of_set: images that show none of the classes, for the threshold under which an answer is unknown.
         targets: what the file that ships is compiled for, beside it; they decide nothing of it.
+        card: what the model card says beyond the facts.
         seed: decides every random choice.
     """
 
@@ -185,6 +206,7 @@ class Recipe:
     gates: tuple[Gate, ...] = ()
     out_of_set: "OutOfSet | None" = None
     targets: tuple[CompileFor, ...] = ()
+    card: Card | None = None
     seed: int = 0
 
     def settings(self) -> dict[str, Any]:
@@ -202,7 +224,7 @@ class Recipe:
         """Raise one `UsageError` that names every mistake, before any work."""
         parts: list[Any] = [self.data, self.input, self.architecture, *self.augment, *self.stages, *self.gates]
         parts += self.targets
-        parts += [self.out_of_set] if self.out_of_set else []
+        parts += [part for part in (self.out_of_set, self.card) if part]
         problems = [problem for part in parts for problem in _problems_of(part)] + self._problems()
         if not problems:
             problems = [each for stage in self.stages if hasattr(stage, "misfits") for each in stage.misfits(self)]

@@ -6,7 +6,7 @@ Nothing here asks Keras: the file is read as bytes, and run by `Classifier`, as 
 import gzip
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -64,12 +64,13 @@ class Verify:
         return ["a threshold for images of none of the classes takes images of the classes, too"] if blind else []
 
     def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
-        """The threshold depends on images that no other stage sees.
+        """The threshold depends on images that no other stage sees, and the manifest has what the card says.
 
         Raises:
             DataError: there is no such folder.
         """
-        return () if recipe.out_of_set is None else (recipe.out_of_set.open(recipe.input).digest,)
+        strangers = () if recipe.out_of_set is None else (recipe.out_of_set.open(recipe.input).digest,)
+        return (*strangers, asdict(recipe.card)) if recipe.card else strangers
 
     def run(self, artifact: Artifact | None, context: Context) -> Artifact:
         """Leaves the bundle that ships, and the figures of the report.

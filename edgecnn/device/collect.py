@@ -8,7 +8,7 @@ import cv2
 
 from edgecnn.device.frames import Answer, Frame
 from edgecnn.errors import DeviceError, UsageError
-from edgecnn.files import write_atomically
+from edgecnn.files import check_folder, write_atomically
 from edgecnn.images import is_label, visible_files
 
 LIMIT_BYTES = 1_000_000_000
@@ -30,10 +30,9 @@ class Collection:
     def __init__(self, root: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         self.root = root
         self._limit_bytes = limit_bytes
+        check_folder(root)
         try:
             self._used = sum(path.stat().st_size for path in visible_files(root)) if root.exists() else 0
-            if root.exists() and not root.is_dir():
-                raise NotADirectoryError(20, "it is a file")
         except OSError as error:
             raise UsageError(
                 f"Nothing can be collected in {root}.",

@@ -80,6 +80,7 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
         UsageError, DeviceError, BundleError: see `edgecnn.errors`; what is wrong with the options is said before
             anything is opened.
     """
+    _check_apart(demo)
     screen = open_view(demo.view, listen=demo.listen)
     collection, unsure = _collecting(demo)
     threshold = _threshold(bundle, demo, say)
@@ -114,6 +115,19 @@ def play(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> Summary:
         if unsure.ended:
             say(f"{unsure.ended.message} {unsure.ended.remedy}")
     return summary
+
+
+def _check_apart(demo: Demo) -> None:
+    """What is written must not be what is read: it would be gone."""
+    source = Path(demo.camera or "")
+    for option, path in (("--record", demo.record), ("--events", demo.events)):
+        if path and demo.camera and Path(path).is_file() and source.exists() and source.samefile(path):
+            raise UsageError(
+                f"{option} would write over the camera's own file.",
+                received=f"--camera {demo.camera} {option} {path}",
+                accepted="another file",
+                remedy=f"choose another name with {option}",
+            )
 
 
 def _threshold(bundle: Bundle, demo: Demo, say: Callable[[str], None]) -> float:

@@ -16,7 +16,7 @@ from edgecnn.errors import DeviceError, UsageError
 
 @contextmanager
 def events_to(target: str) -> Iterator[Callable[[Answer], None]]:
-    """What `run` calls with each answer: it writes a line to a file, or to stdout for ``-``.
+    """What `run` calls with each answer: it adds a line to a file, or to stdout for ``-``.
 
     Nothing is buffered: a reader at the other end of a pipe sees each line at once. When that reader has gone, the
     `BrokenPipeError` goes through, and `run` ends as it does for Ctrl-C.
@@ -78,7 +78,7 @@ def _writer(stream: BinaryIO, name: str) -> Callable[[Answer], None]:
 
 def _open(target: str) -> BinaryIO:
     try:
-        return cast(BinaryIO, Path(target).open("wb", buffering=0))
+        return cast(BinaryIO, Path(target).open("ab", buffering=0))
     except OSError as error:
         raise UsageError(
             f"The events cannot be written to {target}.",

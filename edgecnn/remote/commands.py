@@ -103,6 +103,7 @@ def demo(host: str, model: Path, typed: Mapping[str, Any], *, progress: Progress
         progress=progress,
         models={file: Bundle.read(model).data},
         made=made,
+        added=[name for name in made if Path(name).stem == "events"],
         forward=_port(options.get("listen")) if page else None,
         stdout=sys.stdout.buffer,
     ).code

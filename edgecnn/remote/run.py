@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from edgecnn.errors import DataError
-from edgecnn.files import replacing
+from edgecnn.files import check_folder, replacing
 from edgecnn.progress import Progress
 from edgecnn.remote import there
 from edgecnn.remote.host import connected
@@ -44,6 +44,7 @@ def ran(
     models: Mapping[str, bytes],
     files: Mapping[str, Path] | None = None,
     made: Mapping[str, Path] | None = None,
+    added: Collection[str] = (),
     forward: int | None = None,
     stdout: IO[bytes] | None = None,
 ) -> Ran:
@@ -57,13 +58,16 @@ def ran(
         files: files by the names that the command has for them; they are removed there after it.
         made: where what it leaves in ``made/`` goes, by its name there; of a folder all that is in it. Where its stderr
             has these names, it is these places that are shown.
+        added: those of them that are added to what is here already, in the place of being put there instead.
         forward: a port of its loopback that becomes one of this computer's.
         stdout: where its stdout goes; None catches it.
 
     Raises:
-        UsageError, DeviceError: see `connected`; or the link was cut.
+        UsageError, DeviceError: see `connected`; or the link was cut, or what is made could not be written here.
         DataError: a file changed while it was sent.
     """
+    for place in (made or {}).values():
+        check_folder(place.parent)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in models.items()}
     by_hash = {hashes[name]: data for name, data in models.items()}
     sizes = {name: path.stat().st_size for name, path in (files or {}).items()}
@@ -94,7 +98,7 @@ def ran(
             environment=_environment(),
         )
         for path, size in result["made"]:
-            _fetch(here.link.ask, path, size, made or {}, progress)
+            _fetch(here.link.ask, path, size, made or {}, added, progress)
     return Ran(code=result["code"], document=_parsed(b"".join(caught)))
 
 
@@ -135,12 +139,16 @@ def _sent(files: Mapping[str, Path], sizes: Mapping[str, int], progress: Progres
             )
 
 
-def _fetch(ask: Any, path: str, size: int, made: Mapping[str, Path], progress: Progress) -> None:
+def _fetch(
+    ask: Any, path: str, size: int, made: Mapping[str, Path], added: Collection[str], progress: Progress
+) -> None:
     """A file that was made there, to where it belongs here."""
     inside = Path(path).relative_to("made")
     place = made[inside.parts[0]].joinpath(*inside.parts[1:])
     done = 0
     with replacing(place) as beside, beside.open("wb") as file:
+        if inside.parts[0] in added and place.is_file():
+            file.write(place.read_bytes())
 
         def take(kind: bytes, data: bytes) -> None:
             nonlocal done

@@ -19,6 +19,7 @@ from edgecnn.evaluation import wilson
 
 TINY = Path(__file__).with_name("tiny_recipe.py")
 STAGES = ["teach", "train", "prune-channels", "sparsify", "quantize", "convert", "verify"]
+LEFT = ["MODEL_CARD.md", "report.html", "report.json", "samples.png", "tiny.tflite"]
 COMMAND = (sys.executable, "-m", "edgecnn", "build", str(TINY))
 
 
@@ -78,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]
 
 def test_a_build_leaves_one_bundle_and_its_report(finished: tuple[Path, Path, str]) -> None:
     out, _, stdout = finished
-    assert sorted(path.name for path in out.iterdir()) == ["report.json", "samples.png", "tiny.tflite"]
+    assert sorted(path.name for path in out.iterdir()) == LEFT
     assert json.loads(stdout) == json.loads((out / "report.json").read_text())
 
 
@@ -87,8 +88,9 @@ def test_the_report_keeps_its_contract(finished: tuple[Path, Path, str]) -> None
     report = json.loads(stdout)
     data = (out / "tiny.tflite").read_bytes()
     assert set(report) >= {
-        "schema", "recipe", "model", "samples", "float", "ptq", "int8", "data", "gates", "stages", "host", "versions",
-        "confidence",
+        "schema", "recipe", "model", "page", "card", "samples", "float", "ptq", "int8", "data", "gates", "stages",
+        "host", "versions", "confidence", "confusion", "reliability", "pictured", "layers", "advice", "warnings",
+        "training",
     }  # fmt: skip
     assert set(report["confidence"]) == {
         "temperature", "temperature_note", "ece_before", "ece", "answers_changed", "threshold", "right_accepted",
@@ -173,7 +175,7 @@ def assert_resumes(finished: tuple[Path, Path, str], folder: Path, ends: list[Ca
     last = build(folder / "out", folder / "cache")
     assert last.code == 0, "\n".join(last.lines)
     assert (folder / "out" / "tiny.tflite").read_bytes() == (finished[0] / "tiny.tflite").read_bytes()
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["report.json", "samples.png", "tiny.tflite"]
+    assert sorted(path.name for path in (folder / "out").iterdir()) == LEFT
     assert max(epochs_in(lines + last.lines).values()) == 1
 
 
@@ -312,4 +314,5 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None
     )
     assert full.returncode == 7, full.stderr
     assert json.loads(full.stdout)["error"]["code"] == "device"
-    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["failed"]["code"] == "device"

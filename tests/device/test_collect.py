@@ -72,7 +72,7 @@ def test_the_limit_counts_what_was_there_before(tmp_path: Path) -> None:
 
 def test_a_file_is_no_place_to_collect_in(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="Nothing can be collected"):
+    with pytest.raises(UsageError, match="Nothing can be written"):
         Collection(tmp_path / "file")
 
 

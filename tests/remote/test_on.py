@@ -129,11 +129,12 @@ def test_an_accuracy_is_the_same_there(ready: Pi, bundle_path: Path, tmp_path: P
 
 def test_a_demo_prints_here_and_leaves_its_files_here(ready: Pi, bundle_path: Path, tmp_path: Path) -> None:
     words = ["demo", bundle_path, "--camera", "synthetic", "--frames", 5]
+    (tmp_path / "events").write_text("{}\n")
     done = on(ready, *words, "--json", "--events", tmp_path / "events", "--record", tmp_path / "a.mp4")
     assert json.loads(done.stdout)["frames"] == 5, done.stderr
     said = " ".join(done.stderr.split())
     assert f"The recording is {tmp_path / 'a.mp4'}. The events are in {tmp_path / 'events'}." in said
-    assert len((tmp_path / "events").read_text().splitlines()) == 5
+    assert len((tmp_path / "events").read_text().splitlines()) == 6  # added to what was there
     assert (tmp_path / "a.mp4").stat().st_size > 1000
     lines = on(ready, *words, "--events", "-").stdout.splitlines()
     assert len([json.loads(line) for line in lines]) == 5
