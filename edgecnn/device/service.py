@@ -245,6 +245,6 @@ def _check_readable(*paths: Path) -> None:
             received=f"closed to others: {', '.join(dict.fromkeys(closed))}",
             accepted="a model and an installation in folders that everybody may read",
             remedy="put both in /opt/edgecnn: `sudo python3 -m venv --system-site-packages /opt/edgecnn`, in a "
-            f"checkout `sudo /opt/edgecnn/bin/pip install .`, `sudo cp '{paths[0].name}' /opt/edgecnn/`; then "
+            f"checkout `sudo /opt/edgecnn/bin/pip install .`, `sudo cp '{paths[0]}' /opt/edgecnn/`; then "
             "/opt/edgecnn/bin/edgecnn service",
         )
