@@ -190,7 +190,7 @@ class Bundle:
     def _loaded(self, target: str | None) -> tuple[str, tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
         """The runtime, inputs and outputs; of a file for a target that is not here, as the flatbuffer has them."""
         if target is None and self.compiled_for and not targets.named(self.compiled_for).installed():
-            from edgecnn.targets.operators import edges
+            from edgecnn.targets.session import edges
 
             return f"none here: it was compiled for {self.compiled_for}", *edges(self.model)
         session = targets.choose(target or self.compiled_for).load(self.model, threads=1)

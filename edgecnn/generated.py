@@ -1,5 +1,6 @@
-"""Models of one operator that no network has: what the limits of a computer are measured with."""
+"""Models of one operator: one cut out of a network, or one that no network has, to measure a computer's limits with."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,17 @@ def empty_model() -> bytes:
     )
 
 
+def alone(model: bytes, indices: Sequence[int]) -> list[bytes]:
+    """Models of one operator each, with its own weights; its activations are the inputs and outputs.
+
+    Args:
+        model: the flatbuffer.
+        indices: of the operators.
+    """
+    tree = schema.ModelT.InitFromPackedBuf(model)
+    return [_alone(tree, tree.subgraphs[0].operators[index]) for index in indices]
+
+
 def _single(
     code: int, tensors: dict[str, Any], *, options: tuple[int, Any], scales: dict[str, float] | None = None
 ) -> bytes:
@@ -84,3 +96,21 @@ def _tensor(buffers: list[Any], name: str, what: tuple[Sequence[int], str, Any],
         )
     buffers.append(buffer)
     return tensor
+
+
+def _alone(tree: Any, operator: Any) -> bytes:
+    graph = tree.subgraphs[0]
+    used = sorted({int(place) for place in (*operator.inputs, *operator.outputs) if place >= 0})
+    places = {old: new for new, old in enumerate(used)}
+    cut, alone, only = copy.copy(tree), copy.copy(graph), copy.copy(operator)
+    alone.tensors = [copy.copy(graph.tensors[old]) for old in used]
+    cut.buffers = [schema.BufferT(), *(tree.buffers[tensor.buffer] for tensor in alone.tensors)]
+    for new, tensor in enumerate(alone.tensors):
+        tensor.buffer = new + 1
+    only.inputs = np.array([places.get(int(old), -1) for old in operator.inputs], np.int32)
+    only.outputs = np.array([places[int(old)] for old in operator.outputs], np.int32)
+    held = [each.data is not None and len(each.data) > 0 for each in cut.buffers[1:]]
+    alone.inputs = np.array(sorted({place for place in only.inputs if place >= 0 and not held[place]}), np.int32)
+    alone.outputs, alone.operators = only.outputs, [only]
+    cut.subgraphs, cut.metadata, cut.metadataBuffer, cut.signatureDefs = [alone], None, None, None
+    return packed(cut, sum(len(each.data) for each in cut.buffers if each.data is not None) + 1024)

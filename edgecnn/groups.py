@@ -82,7 +82,7 @@ def _owners(operators: Sequence[Operator]) -> dict[int, int]:
         return place
 
     for each in operators:
-        activations = [place for place, tensor in zip(each.input_ids, each.inputs, strict=True) if not tensor.constant]
+        activations = [place for place, tensor in each.given if not tensor.constant]
         for place in (*activations, *each.output_ids):
             find(place)
         if not _makes(each):

@@ -44,7 +44,7 @@ class Layers:
         limits = self.limits
         cold = sum(self._constants().values()) > limits.cache_bytes
         seconds = 0.0
-        for tensor in (*operator.inputs, *operator.outputs):
+        for tensor in operator.tensors:
             far = cold if tensor.constant else tensor.bytes > limits.cache_bytes / 2
             seconds += tensor.bytes / (limits.memory_bytes_per_s if far else limits.cache_bytes_per_s)
         if operator.macs:
@@ -53,8 +53,7 @@ class Layers:
 
     def _constants(self) -> dict[int, int]:
         """The bytes of each of the network's weights."""
-        inputs = (pair for each in self.operators for pair in zip(each.input_ids, each.inputs, strict=True))
-        return {place: tensor.bytes for place, tensor in inputs if tensor.constant}
+        return {place: tensor.bytes for each in self.operators for place, tensor in each.given if tensor.constant}
 
     def prune_next(self) -> tuple[Group, float] | None:
         """The channels of which fewer would save most, and how many ms; None where there are none to spare."""

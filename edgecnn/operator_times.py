@@ -19,10 +19,10 @@ from edgecnn.bootstrap import Series
 from edgecnn.candidates import Candidate, prepare, random_values
 from edgecnn.conditions import Snapshot
 from edgecnn.errors import BundleError
-from edgecnn.generated import MATRICES, empty_model, matrix_model
+from edgecnn.generated import MATRICES, alone, empty_model, matrix_model
 from edgecnn.layers import Layers
 from edgecnn.limits import Limits, Prober
-from edgecnn.operators import Operator, alone, operators
+from edgecnn.operators import Operator, operators
 from edgecnn.targets import Session
 from edgecnn.timing import loads_of, warm_up
 

@@ -10,9 +10,9 @@ from edgecnn import Bundle, Classifier, compilation
 from edgecnn.cli import main
 from edgecnn.compilation import CompileFor
 from edgecnn.errors import UsageError
+from edgecnn.operators import operators
 from edgecnn.targets import TARGETS
 from edgecnn.targets.micro import IMAGES
-from edgecnn.targets.operators import operators
 
 pytest.importorskip("ethosu", reason="pip install '.[ethos]'")
 
@@ -75,7 +75,7 @@ def test_a_foreign_file_is_compiled_and_keeps_the_labels_behind_it(bundle: Bundl
     assert run("compile", source, "--target", "ethos-u65", "--out", out)[0] == 0
     with zipfile.ZipFile(out) as archive:
         assert archive.read("labels.txt").decode().split() == list(bundle.labels)
-    assert operators(out.read_bytes())[0].name == "ethos-u"
+    assert operators(out.read_bytes())[0].type == "ethos-u"
 
 
 def test_a_screen_writes_nothing_and_is_no_success(

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.errors import ModelError, UsageError
+from edgecnn.operators import CASTS, Operator
 from edgecnn.preprocess import InputSpec
-from edgecnn.targets.operators import CASTS, COMPUTED_IN_INTEGERS, Operator
 
 TIMEOUT_S = 300.0
+_COMPUTED_IN_INTEGERS = ("int8", "uint8", "int16")
 _INSTEAD = {  # what the accelerators do in the place of what they do not
     "HARD_SWISH": "ReLU or ReLU6",
     "ELU": "ReLU or ReLU6",
@@ -88,7 +89,7 @@ class Compiled:
         files: other files by name.
         operators: of the file that was compiled.
         fallbacks: those of them that are left to the CPU.
-        macs: multiplications with weights, in all and of the fallbacks.
+        macs: multiplications of convolutions, dense layers and products, in all and of the fallbacks.
         figures: what the tool says of speed and memory, or was measured; names carry units.
         settings: what it was compiled for.
     """
@@ -142,27 +143,27 @@ def check_compilable(name: str, found: Sequence[Operator]) -> None:
         ModelError: the file is in float, has dynamic shapes, computes nothing, or was compiled already.
     """
     integers = [op for op in found if _in_integers(op)]
-    dynamic = [op for op in found if any(each and each.dynamic for each in (*op.inputs, *op.outputs))]
+    dynamic = [op for op in found if any(each.dynamic for each in op.tensors)]
     for wrong, what, received, accepted, remedy in (
         (not found, "This file computes nothing", None, "a network", "build it again"),
         (
-            any(op.name in MADE_BY for op in found),
+            any(op.type in MADE_BY for op in found),
             "This file was compiled already",
-            next((MADE_BY[op.name] for op in found if op.name in MADE_BY), None),
+            next((MADE_BY[op.type] for op in found if op.type in MADE_BY), None),
             "the file that `edgecnn build` wrote",
             "compile that one",
         ),
         (
             bool(dynamic),
             "This file has dynamic shapes",
-            ", ".join(dict.fromkeys(op.layer for op in dynamic[:5])),
+            ", ".join(dict.fromkeys(layer_of(op) for op in dynamic[:5])),
             "a fixed batch and image size",
             "convert it with a fixed batch of 1, as `edgecnn build --model` does",
         ),
         (
             bool(found) and not integers,
             "This file is in float",
-            f"{len(found)} operators in float, the first of the layer {found[0].layer}" if found else None,
+            f"{len(found)} operators in float, the first of the layer {layer_of(found[0])}" if found else None,
             "an int8 file: these accelerators compute in 8 bits",
             "`edgecnn build --model` makes it int8",
         ),
@@ -176,18 +177,23 @@ MADE_BY = {"ethos-u": "Vela's output, for an Ethos-U", "edgetpu-custom-op": "edg
 
 def _in_integers(operator: Operator) -> bool:
     """Whether it computes in integers: a cast does not compute."""
-    computed = [each for each in (*operator.inputs, *operator.outputs) if each and not each.constant]
-    return operator.name not in CASTS and all(t.type in COMPUTED_IN_INTEGERS for t in computed)
+    computed = [each for each in operator.tensors if not each.constant]
+    return operator.type not in CASTS and all(t.type in _COMPUTED_IN_INTEGERS for t in computed)
+
+
+def layer_of(operator: Operator) -> str:
+    """The layer that made it, to be told of."""
+    return operator.name or "a layer without a name"
 
 
 def fallback(operator: Operator, why: str) -> Fallback:
     """What is left to the CPU, with the layer, and what to write instead."""
-    in_float = any(each and each.type == "float32" for each in (*operator.inputs, *operator.outputs))
-    if why.startswith(AFTER) or operator.name in CASTS:
+    in_float = any(each.type == "float32" for each in operator.tensors)
+    if why.startswith(AFTER) or operator.type in CASTS:
         instead = "itself, once what stands beside it is taken"
     else:
-        instead = _INSTEAD.get(operator.name) or (_IN_FLOAT if in_float else _OTHERWISE)
-    return Fallback(operator=operator.name, layer=operator.layer, why=why, instead=instead)
+        instead = _INSTEAD.get(operator.type) or (_IN_FLOAT if in_float else _OTHERWISE)
+    return Fallback(operator=operator.type, layer=layer_of(operator), why=why, instead=instead)
 
 
 def refuse_options(name: str, options: CompileOptions, *allowed: str) -> None:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from edgecnn.errors import BundleError, UsageError
+from edgecnn.operators import operators
 from edgecnn.silence import silenced
 from edgecnn.targets.compiling import (
     Ability,
@@ -28,7 +29,6 @@ from edgecnn.targets.compiling import (
     run_tool,
 )
 from edgecnn.targets.edgetpu_screen import screen
-from edgecnn.targets.operators import operators
 from edgecnn.targets.tflite import TfliteSession
 
 CUSTOM_CODE = "edgetpu-custom-op"
@@ -114,7 +114,7 @@ class EdgetpuTarget:
             UsageError: an option is wrong.
         """
         refuse_options("edgetpu", options, "tool")
-        found = operators(model.flatbuffer)
+        found = operators(model.flatbuffer, all_graphs=True)
         check_compilable("edgetpu", found)
         tool = find_tool(COMPILER, options.tool)
         macs = sum(op.macs for op in found)
@@ -140,11 +140,11 @@ class EdgetpuTarget:
             if not written.is_file():
                 raise nothing_done(COMPILER, "wrote nothing")
             made = written.read_bytes()
-        rest = operators(made)
-        if all(op.name != CUSTOM_CODE for op in rest):
+        rest = operators(made, all_graphs=True)
+        if all(op.type != CUSTOM_CODE for op in rest):
             raise nothing_done(COMPILER, "put nothing on the Edge TPU")
         sources = {op.outputs[0].name: op for op in found if op.outputs}
-        left_ops = [sources.get(op.outputs[0].name, op) for op in rest if op.name != CUSTOM_CODE]
+        left_ops = [sources.get(op.outputs[0].name, op) for op in rest if op.type != CUSTOM_CODE]
         reasons = {name: why for name, why in _STATUS.findall(said) if not why.startswith("Mapped")}
         unsaid = f"{COMPILER} left it to the CPU, and does not say why"
         return Compiled(
@@ -152,7 +152,7 @@ class EdgetpuTarget:
             method="compiled",
             model=made,
             operators=len(found),
-            fallbacks=tuple(fallback(op, reasons.get(op.name, unsaid)) for op in left_ops),
+            fallbacks=tuple(fallback(op, reasons.get(op.type, unsaid)) for op in left_ops),
             macs=(macs, sum(op.macs for op in left_ops)),
         )
 

@@ -9,8 +9,8 @@ from math import prod
 
 import numpy as np
 
-from edgecnn.targets.compiling import AFTER
-from edgecnn.targets.operators import Operand, Operator
+from edgecnn.operators import Operator, Tensor
+from edgecnn.targets.compiling import AFTER, layer_of
 
 SOFTMAX_LIMIT = 16_000
 SUPPORTED = frozenset((
@@ -27,31 +27,30 @@ def screen(operators: Sequence[Operator]) -> tuple[tuple[Operator, str], ...]:
     """What would be left to the CPU, and why: the first that breaks a limit, and all after it."""
     for place, operator in enumerate(operators):
         if why := problem(operator):
-            after = f"{AFTER} {operator.name} of {operator.layer}, which is left to the CPU"
+            after = f"{AFTER} {operator.type} of {layer_of(operator)}, which is left to the CPU"
             return ((operator, why), *((each, problem(each) or after) for each in operators[place + 1 :]))
     return ()
 
 
 def problem(operator: Operator) -> str | None:
     """The first documented limit that an operator breaks."""
-    if operator.name not in SUPPORTED:
-        return f"{operator.name} is not on Coral's list of operators"
-    tensors = [each for each in (*operator.inputs, *operator.outputs) if each]
-    for tensor in tensors:
+    if operator.type not in SUPPORTED:
+        return f"{operator.type} is not on Coral's list of operators"
+    for tensor in operator.tensors:
         if tensor.dynamic:
             return f"{tensor.name} has a size that is not known when it is compiled"
         if not _fixed_point(tensor):
             return f"{tensor.name} is {tensor.type}; tensors are 8-bit, quantized"
         if not tensor.constant and prod(tensor.shape[:-3]) > 1:
             return f"{tensor.name} has more than three dimensions over 1: {tensor.shape}"
-    limit = _LIMITS.get(operator.name)
+    limit = _LIMITS.get(operator.type)
     return limit(operator) if limit else None
 
 
-def _fixed_point(tensor: Operand) -> bool:
+def _fixed_point(tensor: Tensor) -> bool:
     """8 bits; constants may be biases, axes and sizes, of 32 bits and more."""
     if tensor.type in ("int8", "uint8"):
-        return tensor.quantized
+        return bool(tensor.scales)
     return tensor.constant and tensor.type in ("int32", "int64")
 
 
@@ -72,7 +71,7 @@ def _rank(operator: Operator) -> int:
 
 
 def _unfused(operator: Operator) -> str | None:
-    return f"{operator.name} takes no fused activation" if _option(operator, "fusedActivationFunction") else None
+    return f"{operator.type} takes no fused activation" if _option(operator, "fusedActivationFunction") else None
 
 
 def _concatenation(operator: Operator) -> str | None:
@@ -85,15 +84,15 @@ def _concatenation(operator: Operator) -> str | None:
     return _unfused(operator) if all(zeros) else "CONCATENATION takes a constant of zeros only"
 
 
-def _is_zero(tensor: Operand) -> bool:
+def _is_zero(tensor: Tensor) -> bool:
     return not any(tensor.data or b"")
 
 
 def _convolution(operator: Operator) -> str | None:
     if not _constant(operator, 2):
-        return f"{operator.name} takes a constant bias only"
+        return f"{operator.type} takes a constant bias only"
     same = _option(operator, "dilationHFactor", 1) == _option(operator, "dilationWFactor", 1)
-    return None if same else f"{operator.name} takes the same dilation in x and y only"
+    return None if same else f"{operator.type} takes the same dilation in x and y only"
 
 
 def _dense(operator: Operator) -> str | None:
@@ -123,7 +122,7 @@ def _not_batch(operator: Operator) -> str | None:
     """Reductions: not over the batch."""
     rank = _rank(operator)
     over_batch = rank == 4 and 0 in {axis % rank for axis in _numbers(operator, 1)}
-    return f"{operator.name} is not over the batch" if over_batch else None
+    return f"{operator.type} is not over the batch" if over_batch else None
 
 
 def _pack(operator: Operator) -> str | None:
@@ -170,7 +169,7 @@ def _strides(operator: Operator) -> str | None:
 
 def _three_dimensions(operator: Operator) -> str | None:
     shape = operator.inputs[0].shape if operator.inputs[0] else ()
-    return None if len(shape) <= 4 else f"{operator.name} takes three dimensions only, not {shape}"
+    return None if len(shape) <= 4 else f"{operator.type} takes three dimensions only, not {shape}"
 
 
 _LIMITS: dict[str, Callable[[Operator], str | None]] = {

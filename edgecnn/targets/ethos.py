@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NoReturn
 
 from edgecnn.errors import MissingExtraError, UsageError
+from edgecnn.operators import Operator, operators
 from edgecnn.targets.compiling import (
     Ability,
     Compiled,
@@ -24,7 +25,6 @@ from edgecnn.targets.compiling import (
     refuse_options,
     run_tool,
 )
-from edgecnn.targets.operators import Operator, operators
 
 CUSTOM_CODE = "ethos-u"
 MEMORY_MODES = ("Sram_Only", "Shared_Sram", "Dedicated_Sram", *(f"Dedicated_Sram_{n}KB" for n in (256, 384, 512)))
@@ -110,7 +110,7 @@ class EthosTarget:
         """
         refuse_options(self.core, options, "macs", "system_config", "memory_mode", "tool")
         macs, system, memory = self._chosen(options)
-        found = operators(model.flatbuffer)
+        found = operators(model.flatbuffer, all_graphs=True)
         check_compilable(self.core, found)
         tool = find_tool("vela", options.tool)
         if tool is None:
@@ -124,7 +124,7 @@ class EthosTarget:
             command += ["--memory-mode", memory]
             said = run_tool(command, what="Vela", timeout_s=options.timeout_s, folder=folder)
             made, summary = _results(folder / "out")
-        left, reasons = _left(found, operators(made)), dict(_WARNING.findall(said))
+        left, reasons = _left(found, operators(made, all_graphs=True)), dict(_WARNING.findall(said))
         unsaid = "Vela left it to the CPU, and does not say why"
         falls = tuple(fallback(op, reasons.get(op.outputs[0].name, unsaid)) for op in left)
         if len(left) >= len(found):
@@ -185,4 +185,4 @@ def _results(folder: Path) -> tuple[bytes, dict[str, Any]]:
 def _left(source: tuple[Operator, ...], made: tuple[Operator, ...]) -> list[Operator]:
     """What Vela left to the CPU, as it was before: a tensor keeps its name."""
     before = {op.outputs[0].name: op for op in source if op.outputs}
-    return [before.get(op.outputs[0].name, op) for op in made if op.name != CUSTOM_CODE and op.outputs]
+    return [before.get(op.outputs[0].name, op) for op in made if op.type != CUSTOM_CODE and op.outputs]

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from edgecnn.errors import BundleError, EdgecnnError, MissingExtraError, ModelError, UsageError
+from edgecnn.operators import operators
 from edgecnn.silence import silenced
 from edgecnn.targets.compiling import (
     Ability,
@@ -29,8 +30,7 @@ from edgecnn.targets.compiling import (
     run_tool,
 )
 from edgecnn.targets.micro_export import RESOLVER_METHODS, export
-from edgecnn.targets.operators import edges, operators
-from edgecnn.targets.session import Array, TensorInfo
+from edgecnn.targets.session import Array, TensorInfo, edges
 
 _MODULE = "tflite_micro.python.tflite_micro.runtime"
 _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
@@ -91,9 +91,9 @@ class MicroTarget:
             MissingExtraError: tflite-micro is not installed.
         """
         refuse_options("micro", options)
-        found = operators(model.flatbuffer)
+        found = operators(model.flatbuffer, all_graphs=True)
         check_compilable("micro", found)
-        if unknown := next((op.name for op in found if op.name not in RESOLVER_METHODS), None):
+        if unknown := next((op.type for op in found if op.type not in RESOLVER_METHODS), None):
             raise _without(unknown, model.flatbuffer)
         if not self.installed():
             raise MissingExtraError("tflite-micro", "micro")
@@ -149,15 +149,15 @@ def _version() -> str:
 
 def _enough(model: bytes) -> int:
     """Room for every activation at once, and for what the interpreter notes of each operator and channel."""
-    found = operators(model)
+    found = operators(model, all_graphs=True)
     activations = sum(each.bytes for op in found for each in op.outputs)
-    constants = sum(len(each.data or b"") // 4 for op in found for each in op.inputs if each and each.constant)
+    constants = sum(each.bytes // 4 for op in found for each in op.tensors if each.constant)
     return activations + constants + 4096 * len(found) + 200_000
 
 
 def _without(operator: str, model: bytes) -> ModelError:
     """The kernels have no such operator."""
-    left = [fallback(op, "") for op in operators(model) if op.name == operator]
+    left = [fallback(op, "") for op in operators(model, all_graphs=True) if op.type == operator]
     return ModelError(
         f"TensorFlow Lite for Microcontrollers has no kernel for {operator}, as this file wants it.",
         received=", ".join(dict.fromkeys(f"{each.operator} of {each.layer}" for each in left)),

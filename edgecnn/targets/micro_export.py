@@ -7,9 +7,10 @@ Microcontrollers.
 import json
 from collections.abc import Sequence
 
+from edgecnn.operators import Operator
 from edgecnn.preprocess import InputSpec
 from edgecnn.targets.compiling import Model
-from edgecnn.targets.operators import Operator, edges
+from edgecnn.targets.session import edges
 
 RESOLVER_METHODS = {  # by which MicroMutableOpResolver takes an operator
     "ABS": "AddAbs", "ADD": "AddAdd", "ADD_N": "AddAddN", "ARG_MAX": "AddArgMax", "ARG_MIN": "AddArgMin",
@@ -212,7 +213,7 @@ def export(model: Model, found: Sequence[Operator], *, arena_bytes: int) -> dict
         threshold=repr(float(model.threshold or 0)),
         arena=arena_bytes,
     )
-    methods = sorted({RESOLVER_METHODS[op.name] for op in found})
+    methods = sorted({RESOLVER_METHODS[op.type] for op in found})
     main = _MAIN.format(
         name=_comment(model.name),
         count=len(methods),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import UsageError
+from edgecnn.operators import Tensor, ends
 
 if TYPE_CHECKING:
     from edgecnn.targets.compiling import Ability, Compiled, CompileOptions, Model
@@ -27,6 +28,23 @@ class TensorInfo:
     def as_json(self) -> dict[str, Any]:
         """The fields, for ``edgecnn show``."""
         return {**asdict(self), "shape": list(self.shape), "dtype": self.dtype.name}
+
+
+def edges(model: bytes) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+    """Inputs and outputs, as the flatbuffer has them: for a file that no runtime of this computer loads."""
+    inputs, outputs = (tuple(map(_info, tensors)) for tensors in ends(model))
+    return inputs, outputs
+
+
+def _info(tensor: Tensor) -> TensorInfo:
+    single = len(tensor.scales) == 1
+    return TensorInfo(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=np.dtype(tensor.type),
+        scale=tensor.scales[0] if single else 0.0,
+        zero_point=tensor.zero_points[0] if single else 0,
+    )
 
 
 class Session(Protocol):

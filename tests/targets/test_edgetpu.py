@@ -11,10 +11,10 @@ from one_operator import T, chain, model, options
 from edgecnn import Bundle, targets
 from edgecnn.compilation import CompileFor, compile_bundle
 from edgecnn.errors import BundleError, ModelError, UsageError
+from edgecnn.operators import operators
 from edgecnn.targets import edgetpu
 from edgecnn.targets.compiling import CompileOptions
 from edgecnn.targets.edgetpu_screen import screen
-from edgecnn.targets.operators import operators
 
 IMAGE, KERNEL, BIAS = T((1, 8, 8, 4)), T((4, 3, 3, 4), values=1), T((4,), "int32", values=1)
 DEPTHWISE = T((1, 3, 3, 4), values=1)
@@ -156,7 +156,7 @@ def test_a_file_that_breaks_one_limit_is_screened_out_for_it(case: str) -> None:
     file, said = BROKEN[case]
     ((operator, why),) = screen(operators(file))
     assert said in why
-    assert operator.layer == "layer0"
+    assert operator.name == "layer0"
 
 
 @pytest.mark.parametrize("case", WITHIN)
@@ -169,7 +169,7 @@ def test_all_after_the_first_that_is_left_is_left_too() -> None:
         [("RELU", [IMAGE], [IMAGE], None), ("HARD_SWISH", [IMAGE], [IMAGE], None), ("RELU", [IMAGE], [IMAGE], None)]
     )
     left = screen(operators(file))
-    assert [operator.layer for operator, _ in left] == ["layer1", "layer2"]
+    assert [operator.name for operator, _ in left] == ["layer1", "layer2"]
     assert left[1][1] == "it comes after HARD_SWISH of layer1, which is left to the CPU"
 
 

@@ -11,10 +11,10 @@ from one_operator import T, model
 from edgecnn import Bundle, Classifier, InputSpec
 from edgecnn.compilation import CompileFor, compile_bundle
 from edgecnn.errors import BundleError, ModelError, UsageError
+from edgecnn.operators import operators
 from edgecnn.targets import TARGETS
 from edgecnn.targets.compiling import CompileOptions, Model
 from edgecnn.targets.micro_export import export
-from edgecnn.targets.operators import operators
 
 pytest.importorskip("tflite_micro", reason="pip install '.[micro]'")
 ASKED = CompileFor(target="micro")

@@ -119,7 +119,7 @@ def layers(bundle: Bundle, path: Path) -> dict[str, Any]:
         {
             "name": operator.name or operator.type.lower(),
             "kind": operator.type,
-            "size_bytes": sum(tensor.bytes for tensor in operator.inputs if tensor.constant),
+            "size_bytes": sum(tensor.bytes for tensor in operator.tensors if tensor.constant),
             **{"macs": operator.macs, "ms": row["time_ms"], "limit_ms": row["limit_ms"]},
         }
         for operator, row in zip(measured.operators, document["operators"], strict=True)
