@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Put one JSON docum
 _target = click.option(
     "--target", metavar="NAME", shell_complete=_complete_targets, help="Runtime: litert, tflite-runtime, ..."
 )
+_on = click.option("--on", "host", metavar="USER@HOST", help="Run on that computer, over ssh; see `device`.")
 _one_thread_count = click.option("--threads", type=click.IntRange(1, 64), help="Threads of the interpreter.")
 
 
@@ -329,7 +330,16 @@ def _input_of_a_build(folder: Path) -> Any:
     return recipes.find(choice.chosen(folder).recipe, data=folder, quick=False).input
 
 
-@main.command()
+class _Demo(click.Command):
+    """Keeps the options as they are typed, for another computer's command line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See click."""
+        ctx.meta["edgecnn.typed"] = self.make_parser(ctx).parse_args(list(args))[0]
+        return super().parse_args(ctx, args)
+
+
+@main.command(cls=_Demo)
 @_model
 @click.option(
     "--camera",
@@ -370,6 +380,7 @@ def _input_of_a_build(folder: Path) -> Any:
 )
 @_one_thread_count
 @_target
+@_on
 @_json
 def demo(
     model: Path,
@@ -382,6 +393,7 @@ def demo(
     view: str | None,
     smooth: float | None,
     collect_limit: float | None,
+    host: str | None,
     as_json: bool,
     **others: Any,
 ) -> None:
@@ -409,6 +421,16 @@ def demo(
         )
     to_stdout = as_json or others["events"] == "-"
     scripted = to_stdout or others["frames"] is not None or others["record"] is not None
+    if host:
+        from edgecnn import remote
+
+        typed = {("json" if name == "as_json" else name): value for name, value in _typed().items()}
+        options = {name: value for name, value in typed.items() if name not in ("model", "host")} | _told()
+        # Its images are not here to be looked at: whether there is a page there is a guess in favour of one.
+        page = view or _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=False)
+        with console.progress() as progress, _ended_by_signals(new_line=False):  # what runs there says that line
+            code = remote.demo(host, model, options, progress=progress, page=page == "web")
+        raise click.exceptions.Exit(code)
     by_file = view is None and not scripted and are_images(others["camera"])
     if view is None:
         view = _default_view(others["listen"], to_stdout=to_stdout, scripted=scripted, by_file=by_file)
@@ -428,6 +450,18 @@ def demo(
         summary = play(bundle, asked, _say).as_json()
     if asked.events != "-":
         console.to_stdout(summary, console.demo_summary(summary), as_json=as_json)
+
+
+def _told() -> dict[str, bool]:
+    """How much people want to be told, wherever that stood: for another computer's command line."""
+    from edgecnn.console import Verbosity
+
+    return {name: True for name in _VERBOSITY if getattr(Verbosity, name)}
+
+
+def _typed() -> dict[str, Any]:
+    typed: dict[str, Any] = click.get_current_context().meta["edgecnn.typed"]
+    return typed
 
 
 def _default_view(listen: str | None, *, to_stdout: bool, scripted: bool, by_file: bool) -> str:
@@ -470,25 +504,72 @@ def _ended_by_signals(*, new_line: bool) -> Iterator[None]:
 @_model
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DEMO OPTIONS]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The unit to write (edgecnn.service).")
-def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
+@click.option("--user", is_flag=True, help="A service of yours, for systemctl --user.")
+def service(model: Path, options: tuple[str, ...], out: Path | None, user: bool) -> None:
     """Write a systemd unit that runs the demo as a service.
 
     All other options are those of `edgecnn demo`. The service has a user of its
     own, may write to /var/lib/edgecnn alone, and is started again whenever it ends
-    or hangs.
+    or hangs. With --user it runs as you, and needs no root.
     """
     from edgecnn import Bundle
-    from edgecnn.device.service import unit
+    from edgecnn.device.service import unit, user_unit
     from edgecnn.files import write_atomically
 
-    typed = demo.make_context("edgecnn demo", [str(model), *options]).params  # wrong options are said now
+    typed = _service_options(model, options)
     Bundle.read(model)
     out = out or Path("edgecnn.service")
-    made = unit(model, options, file=out.name, camera=typed["camera"], view=typed["view"])
+    camera, view = typed["camera"], typed["view"]
+    if user:
+        made = user_unit(model, options, state=Path.cwd(), file=out.name, camera=camera, view=view)
+    else:
+        made = unit(model, options, file=out.name, camera=camera, view=view)
     write_atomically(out, made.text.encode(), mode=made.mode)
     _say(f"The unit is {out}; its first lines say how to install it.")
     if made.secret:
         _say("A password is in it: install it with -m 600. While it runs, other users see it in `ps`.")
+
+
+def _service_options(model: Path, options: Sequence[str]) -> dict[str, Any]:
+    """What a demo would make of them; wrong ones are said now."""
+    from edgecnn.device.service import check_view
+
+    typed = demo.make_context("edgecnn demo", [str(model), *options]).params
+    if typed["host"]:
+        raise UsageError(
+            "A service is one of the computer that it runs on.",
+            received=f"--on {typed['host']}",
+            accepted="the options of a demo there",
+            remedy="edgecnn deploy installs one on another computer",
+        )
+    check_view(typed["view"])
+    return typed
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@_model
+@click.argument("host", metavar="USER@HOST")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DEMO OPTIONS]")
+def deploy(model: Path, host: str, options: tuple[str, ...]) -> None:
+    """Install a bundle on another computer, as a service.
+
+    All other options are those of `edgecnn demo`, which it runs from its start on,
+    for the user that ssh logs in as. What was deployed before is kept beside it,
+    and runs again if the new one does not start.
+    """
+    from edgecnn import console, remote
+    from edgecnn.device.service import has_password
+
+    typed = _service_options(model, options)
+    with console.progress() as progress:
+        done = remote.deploy(host, model, options, progress=progress)
+    _say(f"{model.name} runs on {host}, from {done['release']}.")
+    if done["previous"]:
+        _say(f"What ran before is kept in {done['previous']}.")
+    if has_password(typed["camera"]):
+        _say("A password is in its unit, which others there cannot read. While it runs, they see it in `ps`.")
+    if not done["at_boot"]:
+        _say(f"It ends with the user's last login; once, there: sudo loginctl enable-linger {'$USER'}")
 
 
 @main.command()
@@ -505,6 +586,7 @@ def service(model: Path, options: tuple[str, ...], out: Path | None) -> None:
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw the distribution of the times.")
 @click.option("--layers", is_flag=True, help="Then where the time goes: each operator, its MACs, bytes and limit.")
 @click.option("--roofline", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw that under the limits.")
+@_on
 @_json
 def bench(
     models: tuple[Path, ...],
@@ -515,9 +597,10 @@ def bench(
     plot: Path | None,
     layers: bool,
     roofline: Path | None,
+    host: str | None,
     as_json: bool,
 ) -> None:
-    """Measure the latency of one invoke on this machine.
+    """Measure the latency of one invoke on this machine, or on another one.
 
     Several files, runtimes and thread counts are timed in turn, and each compared
     with the first. A tight loop shows what the processor can do; --pace FPS shows
@@ -532,6 +615,15 @@ def bench(
     for picture in (plot, roofline):
         if picture:
             samples.check_name(picture)
+    if host:
+        from edgecnn import remote
+
+        pictures = {"plot": plot, "roofline": roofline}
+        options = {"threads": threads, "target": target, "runs": runs, "pace": pace, "layers": layers, **_told()}
+        with console.progress() as progress:
+            ran = remote.bench(host, models, progress=progress, pictures=pictures, **options)
+        _print_ran(ran, console.bench_summary, as_json=as_json)
+        return
     chosen = candidates.candidates(models, names=target.split(",") if target else None, threads=threads or (1,))
     if (layers or roofline) and len(chosen) > 1:
         raise UsageError(
@@ -635,19 +727,65 @@ def targets(model: Path | None, as_json: bool) -> None:
 @click.option("--split", metavar="NAME", help="test or all; the default is test on the folder it was built from.")
 @_one_thread_count
 @_target
+@_on
 @_json
 def evaluate(
-    model: Path, data: Path, split: str | None, threads: int | None, target: str | None, as_json: bool
+    model: Path,
+    data: Path,
+    split: str | None,
+    threads: int | None,
+    target: str | None,
+    host: str | None,
+    as_json: bool,
 ) -> None:
     """Measure the accuracy of a file on a folder of class folders."""
     from edgecnn import Bundle, Classifier, console
     from edgecnn.evaluation import evaluate_folder
+
+    if host:
+        from edgecnn import remote
+
+        with console.progress() as progress:
+            options = {"split": split, "threads": threads, "target": target, **_told()}
+            ran = remote.evaluate(host, model, data, progress=progress, **options)
+        _print_ran(ran, console.evaluation_summary, as_json=as_json)
+        return
 
     bundle = Bundle.read(model)
     _say_unknown(bundle.unknown)
     with Classifier(bundle, threads=threads, target=target) as classifier, console.progress() as progress:
         document = evaluate_folder(classifier, data, split=split, progress=progress)
     console.to_stdout(document, console.evaluation_summary(document), as_json=as_json)
+
+
+def _print_ran(ran: Any, summary: Callable[[dict[str, Any]], Any], *, as_json: bool) -> None:
+    """What a command on another computer printed, as that command would here; its errors are on stderr already."""
+    from edgecnn import console
+
+    if ran.code:
+        if as_json and ran.document:
+            _print_json(ran.document)
+        raise click.exceptions.Exit(ran.code)
+    console.to_stdout(ran.document, summary(ran.document), as_json=as_json)
+
+
+@main.group()
+def device() -> None:
+    """Other computers, such as a Raspberry Pi, that commands run on with --on.
+
+    They are reached with the system's ssh and your own ssh config, without a
+    question: with a key, and as a known host. All that is put there is in one
+    folder, ~/.edgecnn.
+    """
+
+
+@device.command()
+@click.argument("host", metavar="USER@HOST")
+def forget(host: str) -> None:
+    """Remove all that edgecnn has put on that computer, a deployed service too."""
+    from edgecnn import remote
+
+    _say(f"{'Removed' if remote.forget(host) else 'There was no'} ~/.edgecnn on {host}.")
 
 
 @main.command()

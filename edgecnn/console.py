@@ -46,12 +46,13 @@ class Verbosity:
     """How much people are told beside results and errors: ``quiet`` and ``verbose`` are set by the command line."""
 
     quiet = False
+    verbose = False
     _details = _Details()
 
     @classmethod
     def choose(cls, *, quiet: bool = False, verbose: bool = False) -> None:
         """Say nothing of what happens meanwhile, or all: versions, stage keys, what the converter printed."""
-        cls.quiet = quiet
+        cls.quiet, cls.verbose = quiet, verbose
         log = logging.getLogger("edgecnn")
         log.removeHandler(cls._details)
         if verbose:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -51,6 +52,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Some tests talk to a real server that comes from Debian."""
     if item.get_closest_marker("gst_rtsp_server") and not _has_rtsp_server():
         pytest.skip("apt install --no-install-recommends python3-gi gir1.2-gst-rtsp-server-1.0")
+    if item.get_closest_marker("sshd") and not (shutil.which("sshd") or Path("/usr/sbin/sshd").exists()):
+        pytest.skip("apt install --no-install-recommends openssh-server")
 
 
 @cache

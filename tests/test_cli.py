@@ -73,8 +73,51 @@ def test_a_build_says_before_any_work_that_it_cannot_write(tmp_path: Path) -> No
 
 
 def test_the_commands() -> None:
-    names = "bench build compile completion data demo doctor evaluate explain new report service show targets"
+    names = "bench build compile completion data demo deploy device doctor evaluate explain new report service show "
+    names += "targets"
     assert sorted(main.commands) == names.split()
+
+
+def test_a_demo_elsewhere_gets_the_options_as_they_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["demo", MODEL, "--on", "pi", "--size", "640x480", "--mirror", "--roi", "0,0,1,1", "--collect-limit", "1GB"]
+    positional, named = called(monkeypatch, "edgecnn.remote.demo", *words)
+    typed = {"size": "640x480", "mirror": True, "roi": "0,0,1,1", "collect_limit": "1GB"}
+    assert positional == ("pi", Path(MODEL), typed)
+    assert named["page"]  # no terminal, and no script either
+    assert not called(monkeypatch, "edgecnn.remote.demo", *words, "--json")[1]["page"]
+    for quiet in (["-q", *words], [*words, "-q"]):
+        assert called(monkeypatch, "edgecnn.remote.demo", *quiet)[0][2] == {**typed, "quiet": True}
+
+
+def test_a_service_is_of_the_computer_that_it_runs_on(bundle_path: Path) -> None:
+    result = run("service", bundle_path, "--on", "pi")
+    assert (result.exit_code, "one of the computer that it runs on" in result.stderr) == (2, True)
+
+
+def test_what_is_deployed_has_a_view_that_a_service_can_have_and_keeps_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = {"release": "there", "previous": None, "at_boot": True}
+    monkeypatch.setattr("edgecnn.remote.deploy", lambda *_, **__: done)
+    refused = run("deploy", MODEL, "pi", "--view", "terminal")
+    assert (refused.exit_code, "A service has no terminal" in refused.stderr) == (2, True)
+    result = run("deploy", MODEL, "pi", "--camera", "rtsp://user:secret@camera/")
+    assert (result.exit_code, "A password is in its unit" in result.stderr) == (0, True)
+    assert "secret" not in result.stderr
+    assert "password" not in run("deploy", MODEL, "pi", "--camera", "rtsp://camera/").stderr
+
+
+def test_bench_elsewhere_gets_its_options_and_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = ["bench", MODEL, "--on", "pi", "--layers", "--roofline", "roof.png", "--threads", "2"]
+    positional, named = called(monkeypatch, "edgecnn.remote.bench", *words)
+    assert positional == ("pi", (Path(MODEL),))
+    assert named["pictures"] == {"plot": None, "roofline": Path("roof.png")}
+    assert (named["layers"], named["threads"], named["pace"]) == (True, (2,), None)
+    assert run("bench", MODEL, "--on", "pi", "--roofline", "roof").exit_code == 2
+
+
+def test_a_window_elsewhere_is_seen_by_nobody(bundle_path: Path) -> None:
+    assert error(run("demo", bundle_path, "--on", "pi", "--view", "window", "--json"))["code"] == "usage"
 
 
 class Call(Exception):
@@ -293,6 +336,8 @@ def test_a_service_runs_the_demo_with_what_was_typed(monkeypatch: pytest.MonkeyP
     assert named == {"file": "edgecnn.service", "camera": "0", "view": "none"}
     _, named = called(monkeypatch, "edgecnn.device.service.unit", "service", bundle_path, "--out", "mug.service")
     assert named == {"file": "mug.service", "camera": None, "view": None}
+    _, named = called(monkeypatch, "edgecnn.device.service.user_unit", "service", bundle_path, "--user", *typed)
+    assert named == {"state": Path.cwd(), "file": "edgecnn.service", "camera": "0", "view": "none"}
 
 
 def test_a_unit_with_a_password_is_closed_to_others(
@@ -300,11 +345,12 @@ def test_a_unit_with_a_password_is_closed_to_others(
 ) -> None:
     monkeypatch.setattr("edgecnn.device.service._check_readable", lambda *paths: None)
     for url, mode in (("http://user:secret@camera/", 0o600), ("http://camera/", 0o644)):
-        result = run("service", bundle_path, "--camera", url, "--out", tmp_path / "x.service")
-        assert result.exit_code == 0, result.stderr
-        assert (tmp_path / "x.service").stat().st_mode & 0o777 == mode
-        assert ("install it with -m 600" in result.stderr) is (mode == 0o600)
-        assert "secret" not in result.stderr
+        for user in ((), ("--user",)):
+            result = run("service", bundle_path, *user, "--camera", url, "--out", tmp_path / "x.service")
+            assert result.exit_code == 0, result.stderr
+            assert (tmp_path / "x.service").stat().st_mode & 0o777 == mode
+            assert ("install it with -m 600" in result.stderr) is (mode == 0o600)
+            assert "secret" not in result.stderr
 
 
 def test_demo_asks_of_the_camera_what_was_typed(monkeypatch: pytest.MonkeyPatch, bundle_path: Path) -> None:

@@ -80,6 +80,40 @@ IPAddressDeny=any
 RestrictAddressFamilies=AF_UNIX
 """
 
+_USER_UNIT = """\
+# Written by `edgecnn service --user`. To install it:
+#   install -D -m {mode:o} {file} ~/.config/systemd/user/{file}
+#   systemctl --user daemon-reload && systemctl --user enable --now {file} && loginctl enable-linger
+# What it says: journalctl --user -u {name} -f
+[Unit]
+Description=edgecnn: {model}, live
+Documentation=man:systemd.exec(5)
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart={command}
+WorkingDirectory={state}
+# What lies there is no module of Python's.
+Environment=PYTHONSAFEPATH=1
+Restart=always
+RestartSec=5
+WatchdogSec=30
+TimeoutStopSec=15
+
+# What a user may take from itself: it reads and writes what the user may.
+NoNewPrivileges=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+UMask=0077
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=default.target
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
@@ -116,6 +150,50 @@ def unit(
     Raises:
         UsageError: the service's own user could not read the model or run this Python, or a service has no such view.
     """
+    check_view(view)
+    model, python = model.resolve(), python or Path(sys.executable)
+    _check_readable(model, python.absolute(), python.resolve())  # what a virtual environment links to, too
+    network = _ONLINE if _is_stream(camera) or view in (None, "web") else _OFFLINE
+    words = [str(python), "-m", "edgecnn", "demo", str(model), *options]
+    return _filled(_UNIT, words, model=model, file=file, camera=camera, state=str(STATE), network=network)
+
+
+def user_unit(
+    model: Path,
+    options: Sequence[str],
+    *,
+    state: Path,
+    camera: str | None = None,
+    view: str | None = None,
+    file: str = "edgecnn.service",
+    python: Path | None = None,
+) -> Unit:
+    """A unit for ``systemctl --user``, which needs neither root nor files that everybody may read.
+
+    Args:
+        model: see `unit`, as of all others.
+        options: of ``edgecnn demo``.
+        state: its working folder.
+        camera: the one that these options name.
+        view: likewise.
+        file: what the unit will be called.
+        python: with edgecnn installed.
+
+    Raises:
+        UsageError: a service has no such view.
+    """
+    check_view(view)
+    words = [str(python or Path(sys.executable)), "-m", "edgecnn", "demo", str(model.absolute()), *options]
+    folder = str(state.absolute()).replace("%", "%%")
+    return _filled(_USER_UNIT, words, model=model, file=file, camera=camera, state=folder)
+
+
+def check_view(view: str | None) -> None:
+    """What stands after ``--view``, for a service.
+
+    Raises:
+        UsageError: it is shown where a service shows nothing.
+    """
     if view in ("window", "terminal"):
         raise UsageError(
             f"A service has no {view} to show anything in.",
@@ -123,19 +201,26 @@ def unit(
             accepted="--view web, the page; or --view none",
             remedy="choose --view web, or --view none with --events or --record",
         )
-    stream = camera if camera and camera.startswith(SCHEMES) else None
-    mode = 0o600 if stream and public(stream) != stream else 0o644
-    model, python = model.resolve(), python or Path(sys.executable)
-    _check_readable(model, python.absolute(), python.resolve())  # what a virtual environment links to, too
-    words = [str(python), "-m", "edgecnn", "demo", str(model), *options]
-    text = _UNIT.format(
+
+
+def has_password(camera: str | None) -> bool:
+    """Whether what stands after ``--camera`` has a password in it."""
+    return camera is not None and _is_stream(camera) and public(camera) != camera
+
+
+def _is_stream(camera: str | None) -> bool:
+    return camera is not None and camera.startswith(SCHEMES)
+
+
+def _filled(template: str, words: Sequence[str], *, model: Path, file: str, camera: str | None, **parts: str) -> Unit:
+    mode = 0o600 if has_password(camera) else 0o644
+    text = template.format(
         file=file,
         mode=mode,
         name=file.removesuffix(".service"),
         model=model.name.replace("%", "%%"),
         command=" ".join(_quoted(word) for word in words),
-        state=STATE,
-        network=_ONLINE if stream or view in (None, "web") else _OFFLINE,
+        **parts,
     )
     return Unit(text=text, mode=mode)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.device import Answer, Frame
-from edgecnn.device.service import unit
+from edgecnn.device.service import unit, user_unit
 from edgecnn.device.views import NoView
 from edgecnn.device.watchdog import Watched
 from edgecnn.errors import UsageError
@@ -91,6 +91,8 @@ def test_a_view_that_a_service_cannot_have(model: Path, python: Path, view: str)
     with pytest.raises(UsageError, match=f"no {view}") as caught:
         unit(model, ["--view", view], view=view, python=python)
     assert "--view web" in caught.value.remedy
+    with pytest.raises(UsageError, match=f"no {view}"):
+        user_unit(model, ["--view", view], state=model.parent, view=view, python=python)
 
 
 def test_a_password_is_for_nobody_else_to_read(model: Path, python: Path) -> None:
@@ -101,6 +103,8 @@ def test_a_password_is_for_nobody_else_to_read(model: Path, python: Path) -> Non
     open_to_all = unit(model, ["--camera", "rtsp://camera/"], camera="rtsp://camera/", python=python)
     assert (open_to_all.mode, open_to_all.secret) == (0o644, False)
     assert "install -m 644 " in open_to_all.text
+    mine = user_unit(model, ["--camera", camera], state=model.parent, camera=camera, python=python)
+    assert (mine.secret, "install -D -m 600 " in mine.text) == (True, True)
 
 
 def test_a_virtual_environment_that_leads_to_a_closed_folder(model: Path, python: Path) -> None:
@@ -143,3 +147,13 @@ def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     with Watched(NoView()) as view:
         view.show(answer())
+
+
+@pytest.mark.systemd
+@needs_systemd
+def test_systemd_takes_the_unit_of_a_user(model: Path, python: Path, tmp_path: Path) -> None:
+    path = tmp_path / "edgecnn.service"
+    path.write_text(user_unit(model, ["--roi", '$x %h "q"'], state=tmp_path, python=python).text)
+    verified = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert line(path.read_text(), "ExecStart").endswith('/my 100%% model.tflite" "--roi" "$$x %%h \\"q\\""')

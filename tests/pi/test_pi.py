@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent
 NOT_THERE = (
     *("tensorflow", "native", "slow", "qemu", "matrix"),
-    *("chromium", "gst_rtsp_server", "mosquitto", "systemd"),  # programs of the host
+    *("chromium", "gst_rtsp_server", "mosquitto", "sshd", "systemd"),  # programs of the host
 )
 IN_CI = Pi(core="cortex-a72", python="3.11")
 ALL = [
