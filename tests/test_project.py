@@ -34,6 +34,7 @@ def test_the_recipe_loads_and_is_that_of_its_project(
     assert "artifacts/" in Path("pets/.gitignore").read_text().splitlines()
 
 
+@pytest.mark.slow  # of it CI checks that the recipe loads, and builds `photos --quick` with the documentation
 def test_once_photos_are_there_it_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("new", tmp_path / "pets").exit_code == 0
     monkeypatch.chdir(tmp_path / "pets")

@@ -187,24 +187,21 @@ def kill_after(beginning: str, number: signal.Signals = signal.SIGKILL) -> Calla
     return end
 
 
-def test_a_killed_build_goes_on_and_ends_in_the_same_bytes(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
-    assert_resumes(
-        finished,
-        tmp_path,
-        [
-            kill_after(f"{line} 1/2")
-            for line in ("teach: epoch", "train: epoch", "prune-channels: step", "sparsify: epoch", "quantize: epoch")
-        ],
-    )
+def test_a_build_that_was_stopped_goes_on_and_ends_in_the_same_bytes(
+    finished: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    """By Ctrl-C, which is exit code 130 and leaves nothing; and then by kill -9, again and again."""
 
+    def interrupt(started: Build) -> None:
+        kill_after("teach: epoch 1/2", signal.SIGINT)(started)
+        assert started.code == 130
+        assert not (tmp_path / "out").exists()
 
-def test_ctrl_c_exits_with_130_and_goes_on(finished: tuple[Path, Path, str], tmp_path: Path) -> None:
-    started = Build(tmp_path / "out", tmp_path / "cache")
-    started.until("teach: epoch 1/2")
-    started.end(signal.SIGINT)
-    assert started.code == 130
-    assert not (tmp_path / "out").exists()
-    assert_resumes(finished, tmp_path, [])
+    kills = [
+        kill_after(f"{line} 1/2")
+        for line in ("train: epoch", "prune-channels: step", "sparsify: epoch", "quantize: epoch")
+    ]
+    assert_resumes(finished, tmp_path, [interrupt, *kills])
 
 
 def test_without_quantize_the_file_is_quantized_after_training(

@@ -324,6 +324,7 @@ def test_it_is_the_same_whenever_it_is_made() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), second.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_mobilenet_v3() -> None:
     """The real network: squeeze-and-excite, hard-swish of operations, two kinds of residual blocks."""
     spec = InputSpec(height=64, width=64, scale=1.0, zero_point=0)
