@@ -65,6 +65,7 @@ def test_a_demo_does_not_write_over_what_it_reads(option: str, bundle_path: Path
     assert (tmp_path / "film.mp4").read_bytes() == b"a film"
 
 
+@pytest.mark.tensorflow
 def test_a_build_says_before_any_work_that_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "out.png").write_bytes(b"")
     refusal = error(run("build", "--quick", "--out", tmp_path / "out.png", "--json"))

@@ -26,6 +26,10 @@ NOT_THERE = (
     *("tensorflow", "native", "slow", "qemu", "matrix"),
     *("chromium", "gst_rtsp_server", "mosquitto", "sshd", "systemd"),  # programs of the host
 )
+NO_TESTS_OF_IT = (  # of the build, and of what is made there: compilers, and networks of single operators
+    *("build", "pi", "remote", "targets", "test_compilation.py", "test_packaging.py"),
+    *("test_operators.py", "test_operator_times.py"),
+)
 IN_CI = Pi(core="cortex-a72", python="3.11")
 ALL = [
     Pi(core=core, python=python, runtime=runtime)
@@ -137,7 +141,7 @@ def run_tests(python: Path, models: Path, folder: Path, *, without: tuple[str, .
     """Run the tests in that Python, in two halves at once, for they wait a lot; says how many passed."""
     halves = {
         "d": [TESTS / "device"],
-        "o": [TESTS, *(f"--ignore={TESTS / name}" for name in ("build", "device", "pi", "test_packaging.py"))],
+        "o": [TESTS, *(f"--ignore={TESTS / name}" for name in ("device", *NO_TESTS_OF_IT))],
     }
     environment = {**os.environ, "EDGECNN_TEST_MODELS": str(models), "EDGECNN_FAIL_ON_SKIP": "1"}
     started = {}
