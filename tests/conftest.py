@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -216,3 +216,27 @@ def square_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         _given_or_made("squares.tflite", request, lambda model: squares.bundle_of(model).data, of="square_model")
     )
     return Bundle.read(path)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """Chromium without a screen; what it downloads is in ``downloads``."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium and chromedriver are not installed")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "hide-scrollbars"):
+        options.add_argument(f"--{flag}")
+    for flag in ("background-networking", "component-update", "sync", "dev-shm-usage"):
+        options.add_argument(f"--disable-{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options=options, service=ChromeService(driver))
+    chrome.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "downloads")}
+    )
+    yield chrome
+    chrome.quit()
