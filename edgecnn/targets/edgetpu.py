@@ -4,7 +4,6 @@ Coral's compiler is for x86-64 Linux and comes from Coral's own Debian repositor
 what `screen` finds is called a screen. None of this was run on a device yet.
 """
 
-import ctypes.util
 import importlib
 import importlib.util
 import re
@@ -168,7 +167,9 @@ class EdgetpuTarget:
 
 
 def _library() -> str | None:
-    return ctypes.util.find_library("edgetpu")
+    from ctypes.util import find_library
+
+    return find_library("edgetpu")
 
 
 def _module_name() -> str | None:

@@ -4,7 +4,6 @@
 """
 
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import re
@@ -30,7 +29,7 @@ from edgecnn.targets.compiling import (
     run_tool,
 )
 from edgecnn.targets.micro_export import RESOLVER_METHODS, export
-from edgecnn.targets.session import Array, TensorInfo, edges
+from edgecnn.targets.session import Array, TensorInfo, edges, package_version
 
 _MODULE = "tflite_micro.python.tflite_micro.runtime"
 _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
@@ -81,7 +80,7 @@ class MicroTarget:
                 remedy="run it with --target litert",
             ) from error
         took = time.perf_counter_ns() - start
-        return MicroSession(interpreter, model, f"tflite-micro {_version()}", load_ms=took / 1e6)
+        return MicroSession(interpreter, model, f"tflite-micro {package_version('tflite-micro')}", load_ms=took / 1e6)
 
     def compile(self, model: Model, options: CompileOptions) -> Compiled:
         """Write the model as C, with a program around it; measure its arena, and hold its outputs against REF.
@@ -99,7 +98,7 @@ class MicroTarget:
             raise MissingExtraError("tflite-micro", "micro")
         figures = _measured(model.flatbuffer, options.timeout_s)
         return Compiled(
-            tool=f"tflite-micro {_version()}",
+            tool=f"tflite-micro {package_version('tflite-micro')}",
             method="exported",
             files=export(model, found, arena_bytes=figures["arena_bytes"]),
             operators=len(found),
@@ -141,10 +140,6 @@ class MicroSession:
     def output(self, index: int = 0) -> Array:
         """A copy of one output of the last invoke."""
         return np.array(self._interpreter.get_output(index))
-
-
-def _version() -> str:
-    return importlib.metadata.version("tflite-micro")
 
 
 def _enough(model: bytes) -> int:
@@ -237,7 +232,7 @@ def agreement_of(session: Any, reference: Any, images: int = IMAGES) -> dict[str
     return {"images": images, "largest_step": unit, "same_class": same / images}
 
 
-def _random(random: np.random.Generator, tensor: TensorInfo) -> Array:
+def _random(random: "np.random.Generator", tensor: TensorInfo) -> Array:
     if tensor.dtype.kind == "f":
         return random.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
     limits = np.iinfo(tensor.dtype)

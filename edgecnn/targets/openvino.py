@@ -1,7 +1,6 @@
 """Intel's OpenVINO, which reads a ``.tflite`` as it is. On x86 and on 64-bit ARM."""
 
 import importlib
-import importlib.metadata
 import importlib.util
 import time
 from tempfile import NamedTemporaryFile
@@ -11,7 +10,7 @@ import numpy as np
 
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.metadata import Node
-from edgecnn.targets.session import Array, Runtime, TensorInfo
+from edgecnn.targets.session import Array, Runtime, TensorInfo, package_version
 
 
 class OpenvinoTarget(Runtime):
@@ -47,6 +46,8 @@ class OpenvinoTarget(Runtime):
                 file.flush()
                 core = module.Core()
                 graph = core.read_model(file.name)
+                if graph.is_dynamic():  # a batch of any size, which is one everywhere else
+                    graph.reshape(dict(enumerate(_input_shapes(model))))
                 loaded = time.perf_counter_ns()
                 request = core.compile_model(graph, "CPU", settings).create_infer_request()
         except RuntimeError as error:
@@ -57,7 +58,7 @@ class OpenvinoTarget(Runtime):
                 remedy="run it with --target litert",
             ) from error
         took = loaded - start, time.perf_counter_ns() - loaded
-        return OpenvinoSession(module, request, model, f"openvino {self._version()}", took_ns=took)
+        return OpenvinoSession(module, request, model, f"openvino {package_version(self.package)}", took_ns=took)
 
     def _module(self) -> Any:
         try:
@@ -68,9 +69,6 @@ class OpenvinoTarget(Runtime):
                 received=str(error),
                 remedy="pip install '.[openvino]' again, or choose another --target",
             ) from error
-
-    def _version(self) -> str:
-        return importlib.metadata.version(self.package)
 
 
 class OpenvinoSession:
@@ -103,6 +101,11 @@ def _infos(graph: Node, slot: int, ports: Any) -> tuple[TensorInfo, ...]:
     """
     tensors = graph.tables(0)
     return tuple(_info(tensors[place], port) for place, port in zip(graph.numbers(slot, "i"), ports, strict=True))
+
+
+def _input_shapes(model: bytes) -> list[list[int]]:
+    graph = Node.root(model).tables(2)[0]
+    return [list(graph.tables(0)[place].numbers(0, "i")) for place in graph.numbers(1, "i")]
 
 
 def _info(tensor: Node, port: Any) -> TensorInfo:

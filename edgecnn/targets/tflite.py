@@ -1,7 +1,6 @@
 """The three packages that carry TensorFlow Lite's interpreter: one API under three names."""
 
 import importlib
-import importlib.metadata
 import importlib.util
 import time
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 
 from edgecnn.errors import BundleError, UsageError
 from edgecnn.silence import silenced
-from edgecnn.targets.session import Array, Runtime, TensorInfo
+from edgecnn.targets.session import Array, Runtime, TensorInfo, package_version
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,13 @@ class TfliteTarget(Runtime):
 
     def _version(self) -> str:
         """The package and its version, under the name that it was installed by (tensorflow-cpu, say)."""
+        from importlib.metadata import PackageNotFoundError, packages_distributions
+
         try:
-            return f"{self.package} {importlib.metadata.version(self.package)}"
-        except importlib.metadata.PackageNotFoundError:
-            packages = importlib.metadata.packages_distributions().get(self.module.partition(".")[0])
-            return f"{packages[0]} {importlib.metadata.version(packages[0])}" if packages else self.package
+            return f"{self.package} {package_version(self.package)}"
+        except PackageNotFoundError:
+            packages = packages_distributions().get(self.module.partition(".")[0])
+            return f"{packages[0]} {package_version(packages[0])}" if packages else self.package
 
 
 class TfliteSession:

@@ -239,7 +239,7 @@ def test_a_compiler_that_fails_or_does_nothing_is_said(
 
 
 def test_without_the_library_nothing_runs_on_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edgetpu.ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(UsageError) as caught:
         targets.choose("edgetpu")
     assert "2.5.0.post1" in str(caught.value.received)
