@@ -98,7 +98,7 @@ def _figures(bundle: Bundle, manifest: dict[str, Any], report: Mapping[str, Any]
     for name, value in manifest.get("confidence", {}).items():
         yield f"| {name} of the scores | {'none' if value is None else f'{value:.4f}'} |"
     if report:
-        host = report["host"]
+        host = report["board"]
         yield f"| bytes, gzip | {report['model']['gzip_bytes']:,} |"
         where = plain(f"{host['board'] or host['processor']}, {host['cores']} cores")
         yield f"| p50 of one invoke, one thread | {report['int8']['p50_ms']} ms on {where} |"

@@ -209,11 +209,12 @@ def main() -> None:
 @click.option("--input-range", metavar="RANGE", help="What it was trained on: 0..255, 0..1 or -1..1.")
 @click.option("--max-drop", metavar="1%", callback=_share, help="Accuracy that may be lost.")
 @click.option("--max-size", metavar="100kB", callback=_number(("kB", 1e3), ("MB", 1e6)), help="Bytes of the file.")
-@click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency on this machine.")
+@click.option("--max-p50", metavar="5ms", callback=_number(("ms", 1.0)), help="Median latency, here or --on another.")
 @click.option(
     "--unknown", type=click.Path(path_type=Path), metavar="DIR", help="Any images of none of the classes, to refuse."
 )
 @click.option("--tensorboard", type=click.Path(path_type=Path), metavar="DIR", help="Write the curves of training.")
+@click.option("--on", "host", metavar="USER@HOST", help="Measure latencies on that computer, over ssh; see `device`.")
 @_json
 def build(
     recipe: str | None,
@@ -227,6 +228,7 @@ def build(
     max_p50: float | None,
     unknown: Path | None,
     tensorboard: Path | None,
+    host: str | None,
     as_json: bool,
 ) -> None:
     """Train, compress, convert and prove a model.
@@ -243,7 +245,7 @@ def build(
         if error.name in ("filelock", "platformdirs", "jinja2", "markupsafe"):
             raise MissingExtraError(error.name, "build") from error
         raise
-    from edgecnn import console
+    from edgecnn import console, remote
 
     _check_own(model, data, input_range, own.RANGES)
     if data and not (recipe or model):
@@ -258,8 +260,9 @@ def build(
             pipeline.check_installed()
             chosen = own.adopted(chosen, model, input_range, progress)
         chosen = budgets.on(chosen)
+        board = remote.RemoteBoard(host, progress) if host else None
         out = out or Path("artifacts") / chosen.name
-        report = pipeline.run(chosen, out=out, progress=progress, tensorboard=tensorboard)
+        report = pipeline.run(chosen, out=out, progress=progress, tensorboard=tensorboard, board=board)
     console.to_stdout(report, console.build_summary(report), as_json=as_json)
     if quick:
         _say("Quick: it proves that everything works; the network has learned next to nothing.")

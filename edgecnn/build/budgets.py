@@ -16,7 +16,7 @@ class Budgets:
     Attributes:
         drop: largest difference between float and int8 accuracy, a fraction.
         size_bytes: of the file that ships.
-        p50_ms: of its int8 latency on this host, one thread.
+        p50_ms: of its int8 latency on the build's board, one thread.
     """
 
     drop: float | None = None

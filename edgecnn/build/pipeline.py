@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import compilation
+from edgecnn.board import Board, ThisComputer
 from edgecnn.build.balance import imbalance
 from edgecnn.build.cache import Cache
 from edgecnn.build.data import Dataset
@@ -42,6 +43,7 @@ def run(
     progress: Progress | None = None,
     cache: Cache | None = None,
     tensorboard: Path | None = None,
+    board: Board | None = None,
 ) -> dict[str, Any]:
     """Build a recipe; a stage that is finished is not run again, and one that was killed goes on.
 
@@ -53,6 +55,7 @@ def run(
         progress: where to say how far it is; None says nothing.
         cache: where finished stages are; None takes the user's.
         tensorboard: where the curves of what is trained now go, one folder a stage.
+        board: what latencies are measured on, those of budgets, too; None takes this computer.
 
     Returns:
         The report, also where a gate was missed: see ``report["gates"]``.
@@ -66,13 +69,15 @@ def run(
     for each in recipe.targets:
         each.check_installed()
     check_folder(out)
-    cache, progress = cache or Cache(), progress or Silent()
+    cache, progress, board = cache or Cache(), progress or Silent(), board or ThisComputer()
     if tensorboard:
         with writing_to(tensorboard):
             tensorboard.mkdir(parents=True, exist_ok=True)
     trail, model = Trail(), (out / f"{recipe.name}.tflite").resolve()
     try:
-        history, stages = follow(recipe, progress=progress, cache=cache, tensorboard=tensorboard, trail=trail)
+        history, stages = follow(
+            recipe, progress=progress, cache=cache, tensorboard=tensorboard, trail=trail, board=board
+        )
         if tensorboard and all(stage["cached"] for stage in stages):
             progress.say(f"nothing was trained now, and there are no curves in {tensorboard}")
         examined = _examined(recipe, trail, progress, cache)
@@ -82,7 +87,7 @@ def run(
         if trail.at:
             _say_where(recipe, trail, error, model, progress)
         raise
-    document = facts.report(recipe, history, examined, model, stages, compiled)
+    document = facts.report(recipe, history, examined, model, stages, compiled, board)
     samples = facts.samples(history)
     files = files_of(document, pictures=examined.files[PICTURES], samples=samples)
     files[facts.CARD] = card(bundle, document).encode(errors="replace")
@@ -115,7 +120,13 @@ class Trail:
 
 
 def follow(
-    recipe: Recipe, *, progress: Progress, cache: Cache, tensorboard: Path | None = None, trail: Trail | None = None
+    recipe: Recipe,
+    *,
+    progress: Progress,
+    cache: Cache,
+    tensorboard: Path | None = None,
+    trail: Trail | None = None,
+    board: Board | None = None,
 ) -> tuple[tuple[Artifact, ...], list[dict[str, Any]]]:
     """The artifacts of a recipe's stages, in order, and what the report says of each stage.
 
@@ -125,10 +136,13 @@ def follow(
         cache: where finished stages are.
         tensorboard: see `run`.
         trail: kept up while it goes on, for who wants to know where it ended.
+        board: see `run`.
     """
     _LOG.debug("versions: %s", ", ".join(f"{name} {version}" for name, version in versions().items()))
-    trail = trail or Trail()
-    beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
+    trail, board = trail or Trail(), board or ThisComputer()
+    beyond = [
+        _beyond(stage, recipe, board) for stage in recipe.stages
+    ]  # before any work: weights or board may be missing
     trail.data = data = recipe.data.open(recipe.input)
     out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
     key: str | None = None
@@ -155,6 +169,7 @@ def follow(
                     progress=progress,
                     out_of_set=out_of_set,
                     tensorboard=tensorboard,
+                    board=board,
                 )
                 if not checked and stage.makes != "tflite":  # what can be known before work is known first
                     trail.at = "the check of the network, before any training"
@@ -217,9 +232,10 @@ def _show_data(stage: Stage, context: Context) -> dict[str, Path]:
     return {SAMPLES_FILE: page}
 
 
-def _beyond(stage: Stage, recipe: Recipe) -> tuple[Any, ...]:
+def _beyond(stage: Stage, recipe: Recipe, board: Board) -> tuple[Any, ...]:
     """What decides the result of a stage beside its settings and its parent."""
-    return tuple(stage.beyond(recipe)) if hasattr(stage, "beyond") else ()
+    timed = (dict(board.facts()),) if getattr(stage, "timed", False) else ()
+    return (*(stage.beyond(recipe) if hasattr(stage, "beyond") else ()), *timed)
 
 
 def _root_key(recipe: Recipe, data: Dataset) -> str:

@@ -7,12 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from edgecnn import targets
 from edgecnn.build.recipe import Artifact, Context, Kind, Recipe
 from edgecnn.build.schedule import Schedule
 from edgecnn.errors import GateError
 from edgecnn.files import write_atomically
-from edgecnn.latency import host_facts
 
 METRICS = ("macs", "size_bytes", "p50_ms")
 _SAMPLES = 2048  # training images that the importance of a channel is measured on
@@ -29,7 +27,7 @@ class PruneChannels(Schedule):
     Attributes:
         macs: at most so many multiplications with accumulation an image.
         size_bytes: at most so many bytes of the file that ships, measured by converting.
-        p50_ms: at most this latency of the int8 file, one thread, measured on this host.
+        p50_ms: at most this latency of the int8 file, one thread, measured on the build's board.
         steps: in how many steps, each by the same factor.
         step_epochs: trained after each step but the last, which trains for ``epochs``.
         multiple: counts of channels are multiples of this; XNNPACK's int8 kernels like 16, and 8 more than 4.
@@ -55,11 +53,14 @@ class PruneChannels(Schedule):
         """The targets that are given, by metric."""
         return {name: value for name in METRICS if (value := getattr(self, name)) is not None}
 
+    @property
+    def timed(self) -> bool:
+        """Whether a latency decides which channels go."""
+        return self.p50_ms is not None
+
     def beyond(self, recipe: Recipe) -> tuple[Any, ...]:
-        """A latency depends on this host, and on the runtime; class maps take bytes and time."""
-        runtime = next((name for name, target in targets.TARGETS.items() if target.installed()), None)
-        maps = ("class maps",) if _has_class_maps(recipe) else ()
-        return maps if self.p50_ms is None else (host_facts(), runtime, *maps)
+        """Class maps take bytes and time."""
+        return ("class maps",) if _has_class_maps(recipe) else ()
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -166,7 +167,6 @@ class PruneChannels(Schedule):
         return channels.without(alive), facts
 
     def _measured(self, model: Any, context: Context) -> dict[str, Any]:
-        from edgecnn.bench import interleaved, prepare
         from edgecnn.build import class_maps, converter
         from edgecnn.build.channels import Channels
         from edgecnn.build.dress import shipped_bytes
@@ -181,7 +181,7 @@ class PruneChannels(Schedule):
             "channels": widths,
         }
         if self.p50_ms is not None:
-            facts["p50_ms"] = interleaved([prepare(targets.choose().load(file, threads=1))], runs=_RUNS)[0].p50_ms
+            facts["p50_ms"] = context.board.p50s_ms([file], runs=_RUNS)[0]
         return facts
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from edgecnn.board import Board, ThisComputer
 from edgecnn.compilation import CompileFor
 from edgecnn.errors import UsageError
 from edgecnn.images import is_label
@@ -53,6 +54,7 @@ class Context:
         progress: where to say how far it is.
         out_of_set: images that show none of the classes, where the recipe has any.
         tensorboard: where the curves of training go, None where nobody looks; it decides nothing.
+        board: what latencies are measured on.
     """
 
     recipe: "Recipe"
@@ -62,6 +64,7 @@ class Context:
     progress: Progress
     out_of_set: "Dataset | None" = None
     tensorboard: Path | None = None
+    board: Board = field(default_factory=ThisComputer)
 
     def latest(self, file: str) -> Path | None:
         """The newest file of that name that an earlier stage made, None where none did."""
@@ -71,9 +74,10 @@ class Context:
 class Stage(Protocol):
     """One step of a build: a frozen dataclass of settings, and ``run``.
 
-    Three methods are a stage's own choice: ``misfits(recipe)`` is what of a recipe it does not go with, as ``problems``
-    are; ``beyond(recipe)`` gives what else than settings and parent decides the result, as JSON, and raises where that
-    is not there; ``check(model, context)`` raises for what can be known of an untrained network, before any work.
+    Four members are a stage's own choice: ``timed`` is whether its result has or depends on a latency;
+    ``misfits(recipe)`` is what of a recipe it does not go with, as ``problems`` are; ``beyond(recipe)`` gives what else
+    than settings and parent decides the result, as JSON, and raises where that is not there; ``check(model, context)``
+    raises for what can be known of an untrained network, before any work.
 
     Attributes:
         name: what users see.
@@ -129,7 +133,7 @@ class Gate:
 
     Attributes:
         name: ``accuracy`` and ``agreement`` (with the Keras model that was converted) are at least, ``drop`` (float
-            minus int8 accuracy), ``size_bytes`` and ``p50_ms`` (this host) at most, the limit. ``accelerated`` is the
+            minus int8 accuracy), ``size_bytes`` and ``p50_ms`` (see `Board`) at most, the limit. ``accelerated`` is the
             share of operators on the accelerator, of the one of the recipe's ``targets`` where it is the least.
         limit: a fraction, bytes or milliseconds.
         images: for ``drop``: the limit is never under this many test images.

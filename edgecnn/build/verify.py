@@ -12,8 +12,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn import targets
-from edgecnn.bench import interleaved, prepare
 from edgecnn.build import confidence
 from edgecnn.build.convert import INT8_FILE, KERAS_LOGITS
 from edgecnn.build.data import Images
@@ -53,6 +51,7 @@ class Verify:
     takes: ClassVar[tuple[Kind | None, ...]] = ("tflite",)
     makes: ClassVar[Kind] = "tflite"
     revision: ClassVar[int] = 3
+    timed: ClassVar[bool] = True
 
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
@@ -136,12 +135,11 @@ class Verify:
             if file in made.files
         ]
         measured = [*(_evaluate(each, context.data["test"]) for _, _, each in earlier), shipped]
-        load = targets.choose().load
         everything = [*earlier, ("convert", method, bundle)]
-        stats = interleaved([prepare(load(each.model, threads=1)) for _, _, each in everything], runs=self.runs)
+        p50s_ms = context.board.p50s_ms([each.model for _, _, each in everything], runs=self.runs)
         return [
-            {"stage": stage, "method": method, **answers.figures(), **_sizes(each.data), "p50_ms": latency.p50_ms}
-            for (stage, method, each), answers, latency in zip(everything, measured, stats, strict=True)
+            {"stage": stage, "method": method, **answers.figures(), **_sizes(each.data), "p50_ms": p50_ms}
+            for (stage, method, each), answers, p50_ms in zip(everything, measured, p50s_ms, strict=True)
         ]
 
 

@@ -3,8 +3,9 @@
 ``there.py`` is what runs at the other end; whatever it writes is in one folder there, ``~/.edgecnn``.
 """
 
+from edgecnn.remote.board import RemoteBoard
 from edgecnn.remote.commands import bench, demo, deploy, evaluate
 from edgecnn.remote.host import connected, forget
 from edgecnn.remote.run import Ran, ran
 
-__all__ = ["Ran", "bench", "connected", "demo", "deploy", "evaluate", "forget", "ran"]
+__all__ = ["Ran", "RemoteBoard", "bench", "connected", "demo", "deploy", "evaluate", "forget", "ran"]

@@ -129,7 +129,7 @@ def _sent(files: Mapping[str, Path], sizes: Mapping[str, int], progress: Progres
             while left and (piece := file.read(min(_PIECE, left))):
                 yield piece
                 left, done = left - len(piece), done + len(piece)
-                progress.update(done, total, "sending images")
+                progress.update(done, total, "sending files")
         if left:
             raise DataError(
                 f"{path} changed while it was sent.",

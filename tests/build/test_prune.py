@@ -1,5 +1,6 @@
 """Which channels go, how many, and what is left: on networks with random weights, and through the stage itself."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
+from edgecnn.board import ThisComputer
 from edgecnn.build import Convert, Gate, PruneChannels, ResNet8, SeparableNet, Train, Verify, budgets, feed
 from edgecnn.build.cache import Cache
 from edgecnn.build.channels import Channels
@@ -148,6 +150,39 @@ def test_what_was_decided_is_not_decided_again(tmp_path: Path, progress: Any, wi
     again = stage.run(surrounding.history[0], surrounding)
     assert first.metrics["pruning"][1:] == again.metrics["pruning"][1:]
     assert set(first.metrics["pruning"][-1]["channels"].values()) == {8}
+
+
+class Pi:
+    """In the place of a board: a millisecond for each 10,000 bytes of a file."""
+
+    def __init__(self) -> None:
+        self.measured = 0
+
+    def facts(self) -> dict[str, Any]:
+        return {"on": "pi", "board": "Raspberry Pi 5", "processor": None, "cores": 4, "runtime": "litert"}
+
+    def p50s_ms(self, models: Sequence[bytes], *, runs: int) -> list[float]:
+        self.measured += len(models)
+        return [len(model) / 1e4 for model in models]
+
+
+def test_a_latency_is_that_of_the_board(tmp_path: Path, progress: Any, wide: Any) -> None:
+    stage, board = PruneChannels(p50_ms=1.9, steps=1, epochs=1), Pi()
+    surrounding = replace(context(tmp_path, progress, stage, wide), board=board)
+    way = stage.run(surrounding.history[0], surrounding).metrics["pruning"]
+    assert way[0]["p50_ms"] > 1.9 >= way[-1]["p50_ms"]
+    assert board.measured >= 2
+
+
+def test_only_what_is_timed_is_made_anew_for_another_board() -> None:
+    from edgecnn.build.pipeline import _beyond
+
+    here, there, recipe = ThisComputer(), Pi(), tiny()
+    anew = [stage.name for stage in recipe.stages if _beyond(stage, recipe, here) != _beyond(stage, recipe, there)]
+    assert anew == ["verify"]
+    timed = budgets.Budgets(p50_ms=5.0).on(recipe)
+    anew = [stage.name for stage in timed.stages if _beyond(stage, timed, here) != _beyond(stage, timed, there)]
+    assert anew == ["prune-channels", "verify"]
 
 
 def test_nothing_is_removed_where_the_budget_is_met(tmp_path: Path, progress: Any, wide: Any) -> None:

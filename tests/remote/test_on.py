@@ -198,3 +198,27 @@ def test_images_there_have_a_line_or_an_answer_each(ready: Pi, bundle_path: Path
     answers = json.loads(on(ready, "demo", bundle_path, "--camera", folder, "--json").stdout)["answers"]
     assert [Path(each["file"]).name for each in answers] == ["0.png", "1.png"]
     assert ("0.png: " in lines, "1.png: " in lines) == (True, True), lines
+
+
+def test_a_build_is_timed_there(ready: Pi, tmp_path: Path) -> None:
+    """Its budget and what its report says are of the board, and nothing of what is measured stays there."""
+    words = ("build", "shapes", "--quick", "--max-p50", "1000ms", "--out", tmp_path / "out", "--json")
+    done = on(ready, *words)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert report["board"]["on"] == "pi"
+    assert report["board"]["runtime"].startswith("ai-edge-litert")
+    assert report["pruning"][0]["p50_ms"] > 0
+    gate = next(gate for gate in report["gates"] if gate["name"] == "p50_ms")
+    assert gate["value"] == report["int8"]["p50_ms"]
+    assert ready.quiet()
+    assert "one thread, pi" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_board_that_cannot_be_asked_is_said_before_the_build(pi: Pi, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("build", "shapes", "--quick", "--out", tmp_path / "out", "--json", host="pi -x"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["error"]["message"] == "That is no host."
+    assert not (tmp_path / "out").exists()

@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _refused("This is no report of a build.", str(file)) from error
     if whole and "failed" in report:
         raise _refused("This build failed, so there is nothing to compare.", f"{file}: {report['failed']['message']}")
-    if not whole or not {"float", "int8", "model", "gates", "data", "settings", "host"} <= set(report):
+    if not whole or not {"float", "int8", "model", "gates", "data", "settings", "board"} <= set(report):
         raise _refused("This is no report of a build.", str(file))
     return dict(report)
 
@@ -104,7 +104,7 @@ def _row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
         "test_images": report["data"]["test"],
         "kept": sum(gate["passed"] for gate in report["gates"]),
         "gates": len(report["gates"]),
-        "host": report["host"]["board"] or report["host"]["processor"],
+        "host": report["board"]["board"] or report["board"]["processor"],
     }
 
 
@@ -143,7 +143,7 @@ def _classes(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _warnings(reports: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
-    if len({json.dumps(report["host"], sort_keys=True) for report in reports}) > 1:
+    if len({json.dumps(report["board"], sort_keys=True) for report in reports}) > 1:
         said.append("The latencies are of different hosts: do not compare them.")
     elif len(reports) > 1:
         said.append("The latencies are of different runs; edgecnn bench A.tflite B.tflite times files in turn.")

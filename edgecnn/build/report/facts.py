@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import compilation
+from edgecnn.board import Board
 from edgecnn.build.recipe import Artifact, Recipe
 from edgecnn.build.sample_page import SAMPLES_FILE
 from edgecnn.build.verify import BUNDLE_FILE
@@ -25,6 +26,7 @@ def report(
     model: Path,
     stages: Sequence[Mapping[str, Any]],
     compiled: Mapping[CompileFor, Compiled],
+    board: Board,
 ) -> dict[str, Any]:
     """What a build came to.
 
@@ -35,6 +37,7 @@ def report(
         model: where the file is.
         stages: name, key, seconds of each, and whether it was done before.
         compiled: what was made of the file for the recipe's targets.
+        board: what latencies were measured on.
     """
     figures = history[-1].metrics
     int8 = figures["int8"]
@@ -69,6 +72,7 @@ def report(
         "pruning": [step for made in history for step in made.metrics.get("pruning", [])],
         "training": training(history, stages),
         "stages": list(stages),
+        "board": dict(board.facts()),
         "host": host_facts(),
         "versions": versions(),
     }

@@ -26,7 +26,7 @@ def other(facts: dict[str, Any], tmp_path: Path) -> Path:
     facts["int8"]["per_class"][MARKUP[1]] = {"accuracy": 0.0, "accuracy_interval": [0.0, 0.1], "n": 10}
     facts["settings"]["stages"][0]["epochs"] = 77
     facts["settings"]["augment"] = facts["settings"]["augment"][:1]
-    facts["host"]["processor"] = "another"
+    facts["board"]["processor"] = "another"
     (tmp_path / "report.json").write_text(json.dumps(facts))
     return tmp_path / "report.json"
 
