@@ -6,7 +6,7 @@ wrote is what is believed: each operator in it that is not Vela's own is one for
 
 import csv
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NoReturn
@@ -17,6 +17,7 @@ from edgecnn.targets.compiling import (
     Ability,
     Compiled,
     CompileOptions,
+    Fallback,
     Model,
     check_compilable,
     fallback,
@@ -46,7 +47,11 @@ _GENERATIONS: dict[str, Any] = {  # the first of each is what is taken where not
         "memory_modes": ("Dedicated_Sram_384KB", *MEMORY_MODES[:4], MEMORY_MODES[5]),
     },
 }
-_WARNING = re.compile(r"^Warning \(supported operators\) operator: \S+, ofm: '(.*)'\nReason: (.*)", re.MULTILINE)
+# A fused activation is an operator of its own to Vela, and the tensor before it gets a name that is in no file.
+_WARNING = re.compile(
+    r"^Warning \(supported operators\) operator: \S+, ofm: '(.*?)(?:_act)?'\nReason: (.*(?:\n[^\n]+)*)", re.MULTILINE
+)
+_STRIDE = "Unsupported kernel stride"
 _KB = 1024
 
 
@@ -124,9 +129,9 @@ class EthosTarget:
             command += ["--memory-mode", memory]
             said = run_tool(command, what="Vela", timeout_s=options.timeout_s, folder=folder)
             made, summary = _results(folder / "out")
-        left, reasons = _left(found, operators(made, all_graphs=True)), dict(_WARNING.findall(said))
+        left, reasons = _left(found, operators(made, all_graphs=True)), _reasons(said)
         unsaid = "Vela left it to the CPU, and does not say why"
-        falls = tuple(fallback(op, reasons.get(op.outputs[0].name, unsaid)) for op in left)
+        falls = tuple(_fallback(op, reasons.get(op.outputs[0].name, unsaid)) for op in left)
         if len(left) >= len(found):
             raise nothing_done(
                 "Vela", f"put nothing on the NPU: {falls[0].operator} of {falls[0].layer}: {falls[0].why}"
@@ -180,6 +185,20 @@ def _results(folder: Path) -> tuple[bytes, dict[str, Any]]:
     except (KeyError, ValueError) as error:
         raise nothing_done("Vela", f"its summary has no figures ({error})") from error
     return written[0].read_bytes(), figures
+
+
+def _reasons(said: str) -> dict[str, str]:
+    """Why Vela left an operator to the CPU, by the name of its output: its reason and the limit, in one line."""
+    found = _WARNING.findall(said)
+    return {name: ". ".join(line.strip().rstrip(".") for line in why.splitlines()) for name, why in found}
+
+
+def _fallback(operator: Operator, why: str) -> Fallback:
+    """What is left to the CPU; of a stride that is too large, there is a way to write it."""
+    made = fallback(operator, why)
+    if why.startswith(_STRIDE):
+        return replace(made, instead="a stride of 3 at most, and another after it; or padding 'valid'")
+    return made
 
 
 def _left(source: tuple[Operator, ...], made: tuple[Operator, ...]) -> list[Operator]:

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from one_operator import T, model, options
+from one_operator import T, chain, model, options
 
 from edgecnn import Bundle, targets
 from edgecnn.compilation import CompileFor, compile_bundle, refusal
@@ -83,6 +83,26 @@ def test_what_falls_back_is_named_with_its_layer_and_what_to_write_instead(targe
     assert isinstance(missed, GateError)
     assert "ELU of curve" in str(missed.received)
     assert refusal(made, asked, allow_cpu=True) is None
+
+
+@pytest.mark.parametrize("activation", ["NONE", "RELU"])
+def test_a_stride_that_is_too_large_is_said_also_where_an_activation_is_fused(activation: str) -> None:
+    """Vela names the tensor before a fused activation in its own way; the reason was lost there once."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    image, small = T((1, 16, 16, 4)), T((1, 4, 4, 4))
+    weights = T((4, 7, 7, 4), values=1), T((4,), "int32", values=1)
+    sliding = options(
+        "Conv2D", strideH=4, strideW=4, dilationHFactor=1, dilationWFactor=1, padding=schema.Padding.SAME,
+        fusedActivationFunction=getattr(schema.ActivationFunctionType, activation),
+    )  # fmt: skip
+    file = chain([("CONV_2D", [image, *weights], [small], sliding), ("RELU", [image], [image], None)])
+    for target in ("ethos-u55", "ethos-u65"):
+        (left,) = compile_bundle(bare(file), CompileFor(target=target), name="stem").fallbacks
+        assert (left.operator, left.layer) == ("CONV_2D", "layer0")
+        assert left.why.startswith("Unsupported kernel stride: 4, 4. Stride>3 is only supported IF")
+        assert "stride of 3" in left.instead
+    assert compile_bundle(bare(file), CompileFor(target="ethos-u85"), name="stem").fallbacks == ()
 
 
 def test_a_convolution_in_float_takes_its_multiplications_with_it() -> None:

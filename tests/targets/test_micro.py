@@ -1,23 +1,34 @@
 import ctypes
 import dataclasses
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import kernels
 import numpy as np
 import pytest
 from one_operator import T, model
 
-from edgecnn import Bundle, Classifier, InputSpec
+from edgecnn import Bundle, Classifier, InputSpec, shapes
 from edgecnn.compilation import CompileFor, compile_bundle
 from edgecnn.errors import BundleError, ModelError, UsageError
 from edgecnn.operators import operators
+from edgecnn.preprocess import Pixels
 from edgecnn.targets import TARGETS
 from edgecnn.targets.compiling import CompileOptions, Model
 from edgecnn.targets.micro_export import export
 
 pytest.importorskip("tflite_micro", reason="pip install '.[micro]'")
 ASKED = CompileFor(target="micro")
+SHIM = (
+    '#include "preprocess.h"\n'
+    "int shim(const uint8_t*, int, int, uint8_t*);\n"
+    "int shim(const uint8_t* f, int h, int w, uint8_t* o) { return edgecnn_preprocess(f, h, w, o); }\n"
+)
+SPEC = InputSpec(height=96, width=96)
+PAGE = 4096
 STRICT = ("-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
@@ -92,11 +103,7 @@ def test_the_preprocessing_in_c_is_that_of_training(
     asked = Model(flatbuffer=bundle.model, name="tiny", labels=bundle.labels, input=spec)
     for name, data in export(asked, operators(bundle.model), arena_bytes=1).items():
         (tmp_path / name).write_bytes(data)
-    (tmp_path / "shim.c").write_text(
-        '#include "preprocess.h"\n'
-        "int shim(const uint8_t*, int, int, uint8_t*);\n"
-        "int shim(const uint8_t* f, int h, int w, uint8_t* o) { return edgecnn_preprocess(f, h, w, o); }\n"
-    )
+    (tmp_path / "shim.c").write_text(SHIM)
     frame = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
     ours = np.zeros(spec.shape, np.uint8)
     pointers = [each.ctypes.data_as(ctypes.c_char_p) for each in (frame, ours)]
@@ -106,57 +113,85 @@ def test_the_preprocessing_in_c_is_that_of_training(
     assert too_small == -1
 
 
-STUBS = {
-    "micro_interpreter.h": """
-#pragma once
-#include <cstddef>
-#include <cstdint>
-enum TfLiteStatus { kTfLiteOk, kTfLiteError };
-#define TFLITE_SCHEMA_VERSION 3
-union TfLitePtrUnion { uint8_t* uint8; int8_t* int8; };
-struct TfLiteTensor { TfLitePtrUnion data; };
-namespace tflite {
-struct Model { uint32_t version() const { return 3; } };
-inline const Model* GetModel(const void* data) { return static_cast<const Model*>(data); }
-class MicroInterpreter {
- public:
-  template <class R> MicroInterpreter(const Model*, const R&, uint8_t*, size_t) {}
-  TfLiteStatus AllocateTensors() { in_.data.uint8 = bytes_; out_.data.uint8 = scores_; return kTfLiteOk; }
-  TfLiteTensor* input(size_t) { return &in_; }
-  TfLiteTensor* output(size_t) { return &out_; }
-  TfLiteStatus Invoke() { scores_[2] = 250; return kTfLiteOk; }
- private:
-  uint8_t bytes_[96 * 96 * 3] = {}; uint8_t scores_[64] = {}; TfLiteTensor in_, out_;
-};
+def read_frames(folder: Path) -> None:
+    """``main.cc`` with a ``read_frame`` that reads a file, as its user would put a camera there: ``mine.cc``."""
+    text = (folder / "main.cc").read_text()
+    mine = """void read_frame(uint8_t* rgb) {
+  std::FILE* file = std::fopen("frame", "rb");
+  if (file == nullptr || std::fread(rgb, 1, sizeof(frame), file) != sizeof(frame)) std::printf("no frame\\n");
+  if (file != nullptr) std::fclose(file);
 }
-""",
-    "micro_mutable_op_resolver.h": """
-#pragma once
-namespace tflite {
-template <unsigned N> struct MicroMutableOpResolver {
-  void AddConv2D() {} void AddDepthwiseConv2D() {} void AddFullyConnected() {}
-  void AddMean() {} void AddQuantize() {} void AddSoftmax() {}
-};
-}
-""",
-    "schema_generated.h": "#pragma once\n",
-}
+"""
+    changed = re.sub(r"^void read_frame.*?^}\n", lambda _: mine, text, flags=re.MULTILINE | re.DOTALL)
+    assert changed != text
+    (folder / "mine.cc").write_text(changed)
 
 
-def test_the_program_is_complete_and_says_the_label(exported: Path, bundle: Bundle, tmp_path: Path) -> None:
-    """Against stand-ins for the library's headers, which no package carries: it compiles, links and answers."""
-    for name, text in STUBS.items():
-        place = tmp_path / "tensorflow/lite" / ("schema" if "schema" in name else "micro") / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
-    program = tmp_path / "program"
-    for command in (
-        ["gcc", *STRICT, "-std=c99", "-c", "model.c", "-o", "model.o"],
-        ["g++", *STRICT, "-std=c++17", f"-I{tmp_path}", "main.cc", "model.o", "-o", str(program)],
-    ):
-        subprocess.run(command, cwd=exported, check=True, capture_output=True)
-    said = subprocess.run([program], check=True, capture_output=True, text=True).stdout
-    assert said == f"{bundle.labels[2]} {1000 * 250 // 256}/1000\n"
+def expected(bundle: Bundle, folder: Path, frame: "np.ndarray") -> str:
+    """What the program has to print, from the kernels' own Python package."""
+    (folder / "shim.c").write_text(SHIM)
+    session = TARGETS["micro"].load(bundle.model, threads=1)
+    pixels = np.zeros(session.inputs[0].shape, np.uint8)
+    pointers = [each.ctypes.data_as(ctypes.c_char_p) for each in (frame, pixels)]
+    assert built(folder, "shim.c", "-std=c99").shim(pointers[0], *frame.shape[:2], pointers[1]) == 0
+    session.set_input(pixels)
+    session.invoke()
+    place = min(range(len(session.outputs)), key=lambda i: len(session.outputs[i].shape))
+    scores, best = session.output(place)[0], int(session.output(place)[0].argmax())
+    score = np.float32(int(scores[best]) - session.outputs[place].zero_point) * np.float32(session.outputs[place].scale)
+    label = "unknown" if score < (bundle.threshold or 0) else bundle.labels[best]
+    return f"{label} {int(score * np.float32(1000))}/1000"
+
+
+def written(bundle: Bundle, folder: Path) -> Path:
+    for name, data in compile_bundle(bundle, ASKED, name="tiny").files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_outputs(float_model: Any, pictures: Pixels) -> Bundle:
+    """A classifier with class maps."""
+    from edgecnn.build import class_maps, converter
+
+    file = converter.ptq_file(class_maps.added(float_model), SPEC, pictures)
+    return Bundle(model=file, input=SPEC, labels=shapes.CLASSES, manifest=None)
+
+
+@pytest.mark.parametrize("which", ["bundle", "square_bundle", "two_outputs"])
+def test_the_program_runs_in_the_real_kernels_and_says_what_they_say(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Unchanged, and with images: in its own arena, with its own resolver, which has no more room than it needs."""
+    bundle = request.getfixturevalue(which)
+    folder = written(bundle, tmp_path)
+    types = len({each.type for each in operators(bundle.model)})
+    resolver = f"resolver {types} of {types}, used {types}"
+    rows, columns = (
+        int(number) for number in re.findall(r"kFrame(?:Height|Width) = (\d+)", (folder / "main.cc").read_text())
+    )
+    y, x, c = np.mgrid[:rows, :columns, :3]
+    gradient = ((x + y * c) & 255).astype(np.uint8)
+    done = kernels.run(folder)
+    assert done.stdout.splitlines() == [expected(bundle, folder, gradient), resolver], done.stderr
+    read_frames(folder)
+    for seed in range(3):
+        frame = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), np.uint8)
+        (folder / "frame").write_bytes(frame.tobytes())
+        done = kernels.run(folder, "mine.cc")
+        assert done.stdout.splitlines() == [expected(bundle, folder, frame), resolver], done.stderr
+
+
+def test_a_smaller_arena_and_a_missing_operator_fail_in_the_real_interpreter(bundle: Bundle, tmp_path: Path) -> None:
+    folder = written(bundle, tmp_path)
+    header, main = (folder / "model.h").read_text(), (folder / "main.cc").read_text()
+    size = re.search(r"ARENA_BYTES (\d+)", header)
+    assert size
+    (folder / "model.h").write_text(header.replace(size[1], str(int(size[1]) - PAGE)))
+    assert kernels.run(folder).returncode == 2
+    (folder / "model.h").write_text(header)
+    (folder / "main.cc").write_text(main.replace("  resolver.AddSoftmax();\n", ""))
+    assert kernels.run(folder).returncode == 2
 
 
 def test_labels_that_c_would_misread_arrive_whole(bundle: Bundle, tmp_path: Path) -> None:
