@@ -55,6 +55,33 @@ def test_bash_completes(typed: list[str], offered: list[str], tmp_path: Path, pa
     assert completed.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("edgecnn ev", ["evaluate"]),
+        ("edgecnn build im", ["imagenet"]),
+        ("edgecnn build mi", ["mine.py"]),
+        ("edgecnn demo m.tflite --view w", ["web", "window"]),
+        ("edgecnn show --j", ["--json"]),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="apt install --no-install-recommends fish")
+def test_fish_completes(typed: str, offered: list[str], tmp_path: Path, path_with_edgecnn: str) -> None:
+    (tmp_path / "mine.py").touch()
+    program = f"edgecnn completion fish | source; complete -C {shlex.quote(typed)}"
+    environment = {**os.environ, "PATH": path_with_edgecnn, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment |= {"HOME": str(tmp_path), "TERM": "dumb"}
+    completed = subprocess.run(
+        ["fish", "--no-config", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert [line.split("\t")[0] for line in completed.stdout.splitlines()] == offered
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_reads_what_is_printed(shell: str) -> None:
     program = run("completion", shell)
