@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -12,6 +14,7 @@ from edgecnn.targets import Session
 
 Turns = Sequence[tuple[Callable[[], None], list[int]]]  # how to invoke a model, and its times in ns
 
+_TOLD = 10  # times, of a single load
 LOADS = 10  # of each model, where there are enough runs for them
 _RUNS_A_LOAD = 10  # at least
 
@@ -88,7 +91,7 @@ def timed(
         loads: how often each model is loaded; None takes 10, or fewer where there would be fewer than 10 runs in each.
         rate: invokes a second, of all models together, between which this sleeps as a program with a camera would;
             None does not sleep.
-        on_run: told the invokes done and those in all, after each load.
+        on_run: told the invokes done and those in all, after each load; of one load, ten times.
     """
     loads = loads or loads_of(runs)
     each = -(-runs // loads)
@@ -99,10 +102,13 @@ def timed(
         order = [(load + place) % len(loaders) for place in range(len(loaders))]
         known = [warm_ups[0].levels_ns[place] for place in order] if warm_ups else None
         pace = Pace(rate) if rate else None
-        warmed, samples_ns[order, load] = _one_load([loaders[place] for place in order], each, pace, known)
+        parts = _parts(each, _TOLD if loads == 1 else 1)
+        told = [each * load + sum(parts[: place + 1]) for place in range(len(parts))]
+        reports = [partial(on_run, done, each * loads) for done in told]
+        ours = [loaders[place] for place in order]
+        warmed, samples_ns[order, load] = _one_load(ours, list(zip(parts, reports, strict=True)), pace, known)
         warm_ups.append(warmed)
         late += pace.late if pace else 0
-        on_run(each * (load + 1), each * loads)
     discarded = sum(warm_up.discarded for warm_up in warm_ups)
     return Timings(samples_ns=samples_ns, discarded=discarded, settled=warm_ups[0].settled, late=late)
 
@@ -112,10 +118,22 @@ def loads_of(runs: int) -> int:
     return min(max(runs // _RUNS_A_LOAD, 1), LOADS)
 
 
+def _parts(runs: int, parts: int) -> list[int]:
+    """So many runs in so many parts, or fewer, none of which is empty."""
+    ends = [runs * part // parts for part in range(parts + 1)]
+    return [end - start for start, end in pairwise(ends) if end > start]
+
+
 def _one_load(
-    loaders: Sequence[Callable[[], Session]], runs: int, pace: Pace | None, known: Sequence[float] | None
+    loaders: Sequence[Callable[[], Session]],
+    parts: Sequence[tuple[int, Callable[[], None]]],
+    pace: Pace | None,
+    known: Sequence[float] | None,
 ) -> tuple[WarmUp, NDArray[np.int64]]:
-    """Load each model, warm all up, and time them; the models are gone before the next ones are loaded."""
+    """Load each model, warm all up, and time them; the models are gone before the next ones are loaded.
+
+    The runs are in parts, each with who is told when it is done: never between an invoke's clocks.
+    """
     wait = pace.wait if pace else None
     turns = [(loader().invoke, list[int]()) for loader in loaders]
 
@@ -126,8 +144,11 @@ def _one_load(
     warmed = warm_up(once, known=known)
     if pace:
         pace.late = 0
-    _rounds(turns, runs, wait)
-    return warmed, np.array([samples[-runs:] for _, samples in turns])
+    for runs, told in parts:
+        _rounds(turns, runs, wait)
+        told()
+    count = sum(runs for runs, _ in parts)
+    return warmed, np.array([samples[-count:] for _, samples in turns])
 
 
 def warm_up(once: Callable[[], Sequence[int]], *, known: Sequence[float] | None = None) -> WarmUp:

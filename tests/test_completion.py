@@ -19,6 +19,14 @@ COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _edgecnn_completion edgecnn
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
+_ZSH = """
+zmodload zsh/zpty
+zpty shell "zsh -f -i"
+zpty -w shell 'PS1=; autoload -U compinit && compinit -u -D; eval "$(edgecnn completion zsh)"; print REA""DY'
+zpty -r -m shell said '*READY*'
+zpty -w -n shell {typed}$'\\t'
+zpty -r -m shell said {expected}  # waits for it
+"""
 
 
 @pytest.fixture
@@ -53,6 +61,46 @@ def test_bash_completes(typed: list[str], offered: list[str], tmp_path: Path, pa
     )
     assert completed.stdout.split() == offered
     assert completed.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("edgecnn ev", ["evaluate"]),
+        ("edgecnn build im", ["imagenet"]),
+        ("edgecnn build mi", ["mine.py"]),
+        ("edgecnn demo m.tflite --view w", ["web", "window"]),
+        ("edgecnn show --j", ["--json"]),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="apt install --no-install-recommends fish")
+def test_fish_completes(typed: str, offered: list[str], tmp_path: Path, path_with_edgecnn: str) -> None:
+    (tmp_path / "mine.py").touch()
+    program = f"edgecnn completion fish | source; complete -C {shlex.quote(typed)}"
+    environment = {**os.environ, "PATH": path_with_edgecnn, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment |= {"HOME": str(tmp_path), "TERM": "dumb"}
+    completed = subprocess.run(
+        ["fish", "--no-config", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert [line.split("\t")[0] for line in completed.stdout.splitlines()] == offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("edgecnn ev", "evaluate"), ("edgecnn build mi", "mine.py"), ("edgecnn show --j", "--json")],
+)
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="apt install --no-install-recommends zsh")
+def test_zsh_completes(typed: str, expected: str, tmp_path: Path, path_with_edgecnn: str) -> None:
+    (tmp_path / "mine.py").touch()
+    program = _ZSH.format(typed=shlex.quote(typed), expected=shlex.quote(f"*{typed.rpartition(' ')[0]} {expected}*"))
+    environment = {**os.environ, "PATH": path_with_edgecnn, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment |= {"HOME": str(tmp_path), "TERM": "dumb"}
+    subprocess.run(["zsh", "-f", "-c", program], check=True, cwd=tmp_path, env=environment, timeout=30)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

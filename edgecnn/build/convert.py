@@ -13,6 +13,7 @@ from edgecnn.build.train import FLOAT_FILE
 from edgecnn.evaluation import evaluate
 from edgecnn.files import replacing, write_atomically
 from edgecnn.inference import Classifier
+from edgecnn.progress import Count
 
 if TYPE_CHECKING:
     from edgecnn.build.sensitivity import Sensitivity
@@ -129,7 +130,8 @@ class Convert:
         files = {INT8_FILE: context.workspace / INT8_FILE, KERAS_LOGITS: context.workspace / KERAS_LOGITS}
         write_atomically(files[INT8_FILE], best.file)
         with replacing(files[KERAS_LOGITS]) as beside, beside.open("wb") as file:
-            np.save(file, feed.predict(best.model, context.data["test"], context.recipe.input))
+            test = context.data["test"]
+            np.save(file, feed.predict(best.model, test, context.recipe.input, progress=context.progress))
         facts = {
             "candidates": [each.as_json() for each in candidates],
             "sensitivity": [asdict(cost) for cost in costs],
@@ -147,11 +149,16 @@ class Convert:
         found = []
         if refined := self.ranges != "minmax" or self.correct_biases:
             better = converter.ptq_file(
-                shipped, spec, calibration, ranges=self.ranges, correct_biases=self.correct_biases
+                shipped,
+                spec,
+                calibration,
+                ranges=self.ranges,
+                correct_biases=self.correct_biases,
+                progress=context.progress,
             )
             found.append(_measured("ptq-refined", better, model, temperature, context))
         if not refined or len(context.data["validation"]):  # without labels nothing could prefer it
-            file = converter.ptq_file(shipped, spec, calibration)
+            file = converter.ptq_file(shipped, spec, calibration, progress=context.progress)
             found.append(_measured("ptq", file, model, temperature, context))
         if weights := context.latest(QAT_WEIGHTS):
             aware = fake_quantization.of(model, spec)
@@ -190,7 +197,8 @@ def _val_accuracy(file: bytes, context: Context) -> float | None:
     if not len(images):
         return None
     with Classifier(dress(file, context, {}), threads=1) as classifier:
-        return evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True)).accuracy
+        count = Count(context.progress, len(images), "the file's answers on validation")
+        return evaluate(classifier, count.over(zip(images.pixels, images.labels.tolist(), strict=True))).accuracy
 
 
 def _wanted_accuracy(context: Context) -> float:

@@ -18,6 +18,7 @@ from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec
+from edgecnn.progress import Count, Progress, Silent
 from edgecnn.silence import silenced
 
 
@@ -27,7 +28,13 @@ def float_file(model: Any) -> bytes:
 
 
 def ptq_file(
-    model: Any, spec: InputSpec, calibration: Rows, *, ranges: Ranges = "minmax", correct_biases: bool = False
+    model: Any,
+    spec: InputSpec,
+    calibration: Rows,
+    *,
+    ranges: Ranges = "minmax",
+    correct_biases: bool = False,
+    progress: Progress | None = None,
 ) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 
@@ -37,12 +44,16 @@ def ptq_file(
         calibration: (n, height, width, channels) uint8, the representative images.
         ranges: see `edgecnn.build.post_training.refined`.
         correct_biases: see there.
+        progress: told of the images; None tells nobody.
 
     Two pixels of the first image are set to 0 and 255, so that the input's scale and zero point are exactly its spec's.
     """
 
+    refines = ranges != "minmax" or correct_biases
+    count = Count(progress or Silent(), (1 + refines) * len(calibration), "calibrating")
+
     def representative() -> Iterator[list[Any]]:
-        for number, pixels in enumerate(calibration):
+        for number, pixels in enumerate(count.over(calibration)):
             image = spec.dequantize(pixels[np.newaxis])
             if number == 0:
                 image.flat[:2] = spec.range()
@@ -51,13 +62,13 @@ def ptq_file(
     converter = _converter(model)
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    if ranges == "minmax" and not correct_biases:
+    if not refines:
         return scores_first(_convert(_quantized(converter)))
     from tensorflow.lite.python.convert import mlir_quantize  # what the converter itself calls after calibration
 
     converter._experimental_calibrate_only = True
     calibrated = _convert(_quantized(converter))
-    better = refined(calibrated, spec, calibration, ranges=ranges, correct_biases=correct_biases)
+    better = refined(calibrated, spec, calibration, ranges=ranges, correct_biases=correct_biases, count=count)
     with silenced():
         return scores_first(bytes(mlir_quantize(better, input_data_type=tf.uint8, output_data_type=tf.uint8)))
 
@@ -67,9 +78,9 @@ def save_ptq(model: Any, context: Context) -> dict[str, Path]:
 
     Comparing these files of two stages says what the later one changed, and nothing else.
     """
-    write_atomically(
-        path := context.workspace / PTQ_FILE, ptq_file(model, context.recipe.input, context.data["calibration"].pixels)
-    )
+    calibration = context.data["calibration"].pixels
+    file = ptq_file(model, context.recipe.input, calibration, progress=context.progress)
+    write_atomically(path := context.workspace / PTQ_FILE, file)
     return {PTQ_FILE: path}
 
 

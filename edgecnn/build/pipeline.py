@@ -251,8 +251,8 @@ def _key(*parts: object) -> str:
 def _compile(recipe: Recipe, bundle: Bundle, progress: Progress) -> dict[CompileFor, Compiled]:
     """For each target of the recipe."""
     made = {}
-    for asked in recipe.targets:
-        progress.update(0, 0, f"compile for {asked.target}")
+    for done, asked in enumerate(recipe.targets):
+        progress.update(done, len(recipe.targets) if done else 0, f"compile for {asked.target}")
         made[asked] = compilation.compile_bundle(bundle, asked, name=recipe.name)
     return made
 

@@ -5,7 +5,7 @@ run once more over the same images; then ranges and biases of that file are chan
 file has the bytes and the operators that it would have had.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,13 +19,22 @@ from edgecnn.build.flatbuffer import code_of
 from edgecnn.build.pixels import Rows
 from edgecnn.bundle import packed
 from edgecnn.preprocess import InputSpec
+from edgecnn.progress import Count
 
 Ranges = Literal["minmax", "mse"]
 
 _BINS, _STEPS, _LEAST = 2048, 40, 0.2  # of a histogram; ranges tried at each end; how far an end may move in
 
 
-def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges, correct_biases: bool) -> bytes:
+def refined(
+    calibrated: bytes,
+    spec: InputSpec,
+    images: Rows,
+    *,
+    ranges: Ranges,
+    correct_biases: bool,
+    count: Count | None = None,
+) -> bytes:
     """A calibrated float file with other ranges and biases.
 
     Args:
@@ -37,10 +46,11 @@ def refined(calibrated: bytes, spec: InputSpec, images: Rows, *, ranges: Ranges,
             are the answer; ``minmax`` leaves what calibration saw.
         correct_biases: subtract from each bias the mean of what rounding the kernel adds (Nagel et al. 2019,
             arXiv:1906.04721, section 4.2, measured on data), each layer by itself, fed as in the float network.
+        count: each image is a step of it; None counts nowhere.
     """
     tree = schema.ModelT.InitFromPackedBuf(calibrated)
     graph = tree.subgraphs[0]
-    seen = _observed(calibrated, graph, spec, images)
+    seen = _observed(calibrated, graph, spec, count.over(images) if count else images, len(images))
     if ranges == "mse":
         scores = {source for operator in graph.operators if _is_softmax(tree, operator) for source in operator.inputs}
         for index, histogram in seen.histograms.items():
@@ -66,7 +76,7 @@ class _Observed:
     means: Mapping[int, NDArray[np.float64]]
 
 
-def _observed(model: bytes, graph: Any, spec: InputSpec, images: Rows) -> _Observed:
+def _observed(model: bytes, graph: Any, spec: InputSpec, images: Iterable[Any], number: int) -> _Observed:
     runner = litert.Interpreter(
         model_content=model,
         experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -82,7 +92,7 @@ def _observed(model: bytes, graph: Any, spec: InputSpec, images: Rows) -> _Obser
         runner.invoke()
         for index in means:
             values = runner.get_tensor(index)
-            means[index] += values / len(images)
+            means[index] += values / number
             if index in histograms:
                 histograms[index] += np.histogram(values, _BINS, _span(graph, index))[0]
     return _Observed(histograms=histograms, means=means)

@@ -50,7 +50,7 @@ def calibrate(model: Any, context: Context, like: Any | None = None) -> Temperat
     path = _to_logits(like or model)
     if not path:
         return Temperature(note="no layer alone makes the logits")
-    logits = feed.predict(model, images, context.recipe.input)
+    logits = feed.predict(model, images, context.recipe.input, progress=context.progress)
     fitted = best(logits, images.labels)
     value = told_apart(logits, fitted)
     _divide(model, path, value)

@@ -5,7 +5,7 @@ Nothing here asks Keras: the file is read as bytes, and run by `Classifier`, as 
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from edgecnn.errors import DataError
 from edgecnn.evaluation import Evaluation, evaluate
 from edgecnn.images import SPLITS, Split
 from edgecnn.inference import Classifier
+from edgecnn.progress import Count
 
 BUNDLE_FILE = "bundle.tflite"
 
@@ -103,10 +104,12 @@ class Verify:
 
     def _measure(self, bundle: Bundle, facts: FileFacts, artifact: Artifact, context: Context) -> dict[str, Any]:
         keras_answers = np.load(artifact.files[KERAS_LOGITS]).argmax(axis=1)
-        shipped = _evaluate(bundle, context.data["test"])
+        earlier = _earlier(context)
+        count = Count(context.progress, self._invokes(len(earlier), context), "verify: answering through every file")
+        shipped = _evaluate(bundle, context.data["test"], count)
         counts = {split: len(context.data[split]) for split in SPLITS}
         left_out = [{"path": path, "reason": why} for path, why in context.data.load(context.progress).left_out]
-        steps = self._steps(bundle, shipped, artifact.metrics["method"], context)
+        steps = self._steps([*earlier, ("convert", artifact.metrics["method"], bundle)], shipped, context, count)
         return {
             "float": _without_names(steps[0]),
             "ptq": _without_names(steps[-2]),
@@ -119,28 +122,49 @@ class Verify:
                 "float_layers": artifact.metrics["float_layers"],
                 "per_class": shipped.per_class(),
             },
-            "confidence": _confidence(bundle, shipped, artifact.metrics, context),
+            "confidence": _confidence(bundle, shipped, artifact.metrics, context, count),
             "steps": steps,
             "candidates": artifact.metrics["candidates"],
             "sensitivity": artifact.metrics["sensitivity"],
             "data": {**counts, "classes": list(context.data.labels), "left_out": left_out},
         }
 
-    def _steps(self, bundle: Bundle, shipped: Evaluation, method: str, context: Context) -> list[dict[str, Any]]:
+    def _invokes(self, earlier: int, context: Context) -> int:
+        """How many images `_measure` answers, and how many invokes it times, in all."""
+        data, strangers = context.data, context.out_of_set
+        answered = (earlier + 1) * len(data["test"])
+        if data.labelled:
+            answered += len(data["validation"]) + len(data["test"])
+            answered += len(strangers["calibration"]) + len(strangers["test"]) if strangers else 0
+        return answered + (earlier + 1) * self.runs
+
+    def _steps(
+        self, files: Sequence[tuple[str, str, Bundle]], shipped: Evaluation, context: Context, count: Count
+    ) -> list[dict[str, Any]]:
         """What each stage changed: its network after post-training quantization as it would ship, and what ships."""
-        earlier = [
-            (stage.name, method, dress(made.files[file].read_bytes(), context, {}))
-            for stage, made in zip(context.recipe.stages, context.history, strict=False)
-            for file, method in ((FLOAT_FILE, "float"), (PTQ_FILE, "ptq"))
-            if file in made.files
-        ]
-        measured = [*(_evaluate(each, context.data["test"]) for _, _, each in earlier), shipped]
-        everything = [*earlier, ("convert", method, bundle)]
-        p50s_ms = context.board.p50s_ms([each.model for _, _, each in everything], runs=self.runs)
+        measured = [*(_evaluate(each, context.data["test"], count) for _, _, each in files[:-1]), shipped]
+        timed = 0
+
+        def on_run(done: int, _: int) -> None:
+            nonlocal timed
+            count.step((done - timed) * len(files))
+            timed = done
+
+        p50s_ms = context.board.p50s_ms([each.data for _, _, each in files], runs=self.runs, on_run=on_run)
         return [
             {"stage": stage, "method": method, **answers.figures(), **_sizes(each.data), "p50_ms": p50_ms}
-            for (stage, method, each), answers, p50_ms in zip(everything, measured, p50s_ms, strict=True)
+            for (stage, method, each), answers, p50_ms in zip(files, measured, p50s_ms, strict=True)
         ]
+
+
+def _earlier(context: Context) -> list[tuple[str, str, Bundle]]:
+    """The stage, the method and the file of each network before the one that ships."""
+    return [
+        (stage.name, method, dress(made.files[file].read_bytes(), context, {}))
+        for stage, made in zip(context.recipe.stages, context.history, strict=False)
+        for file, method in ((FLOAT_FILE, "float"), (PTQ_FILE, "ptq"))
+        if file in made.files
+    ]
 
 
 def _without_names(step: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +198,9 @@ def _zeros(context: Context) -> dict[str, NDArray[np.bool_]]:
         return dict(arrays)
 
 
-def _confidence(bundle: Bundle, test: Evaluation, metrics: Mapping[str, Any], context: Context) -> dict[str, Any]:
+def _confidence(
+    bundle: Bundle, test: Evaluation, metrics: Mapping[str, Any], context: Context, count: Count
+) -> dict[str, Any]:
     """How far the scores can be believed, through the file; without labels that is not known."""
     fitted = {"temperature": metrics["temperature"], "temperature_note": metrics["temperature_note"]}
     if not context.data.labelled:
@@ -182,20 +208,20 @@ def _confidence(bundle: Bundle, test: Evaluation, metrics: Mapping[str, Any], co
     strangers, chosen_on = context.out_of_set, 0
     halves: list[Evaluation | None] = [None, None]
     if strangers:
-        halves = [_evaluate(bundle, strangers[split]) for split in ("calibration", "test")]
+        halves = [_evaluate(bundle, strangers[split], count) for split in ("calibration", "test")]
         chosen_on = len(strangers["calibration"])
-    level = confidence.threshold(_evaluate(bundle, context.data["validation"]), halves[0])
+    level = confidence.threshold(_evaluate(bundle, context.data["validation"], count), halves[0])
     uncalibrated = replace(bundle, model=with_beta(bundle.model, metrics["temperature"]))
-    before = _evaluate(uncalibrated, context.data["test"])
+    before = _evaluate(uncalibrated, context.data["test"], count)
     found = confidence.figures(level=level, before=before, test=test, strangers=halves[1], chosen_on=chosen_on)
     if advice := confidence.advice(found, context.data.labels):
         context.progress.say(f"verify: {advice}")
     return {**fitted, **found}
 
 
-def _evaluate(bundle: Bundle, images: Images) -> Evaluation:
+def _evaluate(bundle: Bundle, images: Images, count: Count) -> Evaluation:
     with Classifier(bundle, threads=1) as classifier:
-        return evaluate(classifier, zip(images.pixels, images.labels.tolist(), strict=True))
+        return evaluate(classifier, count.over(zip(images.pixels, images.labels.tolist(), strict=True)))
 
 
 def _sizes(data: bytes) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgecnn.board import OnRun, unseen
 from edgecnn.errors import DeviceError
 from edgecnn.generated import empty_model
 from edgecnn.progress import Progress
@@ -23,13 +24,14 @@ class RemoteBoard:
         """See `edgecnn.board.Board`; it measures a model that does nothing, so what is in the way shows at once."""
         return self._facts
 
-    def p50s_ms(self, models: Sequence[bytes], *, runs: int) -> list[float]:
+    def p50s_ms(self, models: Sequence[bytes], *, runs: int, on_run: OnRun = unseen) -> list[float]:
         """See `edgecnn.board.Board`. What the other computer doubts about its figures is said, each doubt once."""
         document = self._bench(models, runs)
         for warning in document["warnings"]:
             if warning not in self._said:
                 self._progress.say(f"{self._host}: {warning}")
         self._said.update(document["warnings"])
+        on_run(runs, runs)
         return [run["p50_ms"] for run in document["runs"]]
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import InputSpec
-from edgecnn.board import ThisComputer
+from edgecnn.board import OnRun, ThisComputer, unseen
 from edgecnn.build import Convert, Gate, PruneChannels, ResNet8, SeparableNet, Train, Verify, budgets, feed
 from edgecnn.build.cache import Cache
 from edgecnn.build.channels import Channels
@@ -161,7 +161,7 @@ class Pi:
     def facts(self) -> dict[str, Any]:
         return {"on": "pi", "board": "Raspberry Pi 5", "processor": None, "cores": 4, "runtime": "litert"}
 
-    def p50s_ms(self, models: Sequence[bytes], *, runs: int) -> list[float]:
+    def p50s_ms(self, models: Sequence[bytes], *, runs: int, on_run: OnRun = unseen) -> list[float]:
         self.measured += len(models)
         return [len(model) / 1e4 for model in models]
 

@@ -16,6 +16,7 @@ from edgecnn.build.data import Images
 from edgecnn.build.flatbuffer import with_beta
 from edgecnn.build.keras import keras
 from edgecnn.build.temperature import HIGHEST, LOWEST, best, calibrate, told_apart
+from edgecnn.progress import Silent
 from edgecnn.shapes import CLASSES
 from tests.build.test_channels import randomized
 from tests.build.tiny_recipe import recipe as tiny
@@ -72,7 +73,7 @@ def around(labels: Any, labelled: bool = True) -> Any:
     """What calibration asks of a context."""
     images = Images(pixels=PIXELS, labels=labels, digests=("",) * len(labels))
     data = type("Data", (dict,), {"labelled": labelled})(validation=images)
-    return SimpleNamespace(data=data, recipe=SimpleNamespace(input=SPEC))
+    return SimpleNamespace(data=data, recipe=SimpleNamespace(input=SPEC), progress=Silent())
 
 
 def dense(x: Any) -> Any:

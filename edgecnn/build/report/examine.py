@@ -25,6 +25,7 @@ from edgecnn.evaluation import Evaluation, evaluate
 from edgecnn.files import write_atomically
 from edgecnn.inference import Classifier
 from edgecnn.operator_times import measure
+from edgecnn.progress import Count
 
 REVISION = 1  # raised when the same bundle begins to give another examination
 PICTURES = "pictures.json"
@@ -46,9 +47,13 @@ def examine(context: Context) -> Artifact:
     bundle = Bundle.read(verified.files[BUNDLE_FILE])
     context.progress.update(0, 0, "the report")
     with Classifier(bundle, threads=1) as classifier:
-        answers = evaluate(classifier, zip(test.pixels, test.labels.tolist(), strict=True))
+        count = Count(context.progress, len(test), "the report: answering the test images")
+        answers = evaluate(classifier, count.over(zip(test.pixels, test.labels.tolist(), strict=True)))
         pictured = _pictured(answers, np.load(_logits(context)).argmax(axis=1))
-        shown = [_shown(classifier, test.pixels[each["place"]], answers.answers[each["place"]]) for each in pictured]
+        count = Count(context.progress, len(pictured), "the report: what it looked at")
+        places = [each["place"] for each in pictured]
+        shown = [_shown(classifier, test.pixels[at], answers.answers[at]) for at in count.over(places)]
+    context.progress.update(0, 0, "the report: the time of each layer")
     for each, found in zip(pictured, shown, strict=True):
         each |= {"sha256": test.digests[each.pop("place")], "largest_fall": found.pop("largest")}
     facts = {

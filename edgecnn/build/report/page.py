@@ -41,12 +41,18 @@ def template(name: str) -> Any:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"size": drawn.size, "commas": "{:,}".format, "four": "{:.4f}".format, "three": _three}
+    environment.filters["percent"] = _percent
     environment.globals |= {"drawn": drawn, "css": Markup((_HERE / "page.css").read_text())}
     return environment.get_template(name)
 
 
 def _three(number: float) -> str:
     return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
+
+
+def _percent(share: float) -> str:
+    """``98.4 %``, rounded down: 100 % is all of it."""
+    return f"{int(1000 * share + 1e-6) / 10:g} %"
 
 
 def rows(report: Report) -> list[dict[str, Any]]:

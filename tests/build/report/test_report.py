@@ -315,6 +315,9 @@ def test_what_only_people_know_stands_in_the_file(built: Path, tmp_path: Path, p
     recipe = recipe_of(built.parent / "photos", card=said)
     report = pipeline.run(recipe, out=tmp_path, progress=progress, cache=Cache(built.parent / "cache"))
     assert [stage["cached"] for stage in report["stages"]] == [True, True, False]
+    counted = [(done, total) for done, total, note in progress.updates if note.startswith("verify: ")]
+    assert counted[-1][0] == counted[-1][1] > 0  # all that was counted on was done, and nothing else
+    assert [done for done, _ in counted] == sorted({done for done, _ in counted})
     text = card(Bundle.read(tmp_path / f"{NAME}.tflite"))
     assert "Sorting \\<screws\\>." in text
     assert "\n## Licence\n\nCC-BY-4.0\n" in text
