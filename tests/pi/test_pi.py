@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from arm64 import NEEDED, Pi
-from wheels import installed_size, requirements
 
 from edgecnn import Bundle
 from edgecnn.preprocess import Pixels
 from edgecnn.targets.session import Array
+from tests.pi.arm64 import NEEDED, Pi
+from tests.pi.wheels import installed_size, requirements
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
