@@ -79,6 +79,7 @@ def test_a_slow_viewer_skips_and_does_not_lag(serve: Any, view_of: Any, number_o
         assert demo.shown - after[-1] < 60
 
 
+@pytest.mark.lengthy
 def test_viewers_who_never_read_do_not_slow_the_loop_and_are_dropped(
     serve: Any, view_of: Any, endless: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
