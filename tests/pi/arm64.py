@@ -73,12 +73,12 @@ class Pi:
 
         A script, for a program under qemu that starts `sys.executable` must find what the host can execute.
         """
-        settings = {"QEMU_CPU": self.core, "PYTHONPATH": ":".join(map(str, packages))}
-        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
+        found = shlex.quote(":".join(map(str, packages)))
         python = shlex.quote(str(root / f"usr/bin/python{self.python}"))
         return (
             "unset PYTHONDONTWRITEBYTECODE\n"  # compiling all that is imported, again and again, takes minutes
-            f'export {exports}\nexec {QEMU} -L {shlex.quote(str(root))} -0 "$0" {python} "$@"'
+            f'export QEMU_CPU={self.core} PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}"{found}\n'
+            f'exec {QEMU} -L {shlex.quote(str(root))} -0 "$0" {python} "$@"'
         )
 
 

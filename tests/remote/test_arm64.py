@@ -30,7 +30,7 @@ def board(pi: Pi, tmp_path_factory: pytest.TempPathFactory) -> Pi:
         pytest.skip(f"apt install --no-install-recommends {' '.join(missing)}")
     emulated, root = arm64.Pi(core="cortex-a72", python="3.11"), tmp_path_factory.mktemp("root")
     emulated.make(root)
-    pi.program("python3", emulated.launch(root, emulated.site()))
+    pi.program("python3", f"unset PYTHONPATH\n{emulated.launch(root, emulated.site())}")
     pi.program("systemctl", SYSTEMCTL)
     pi.program("loginctl", "exit 0")
     return pi
