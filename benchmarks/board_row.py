@@ -36,7 +36,12 @@ def _row(host: dict[str, Any], runs: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """From stdin to stdout."""
-    document = json.load(sys.stdin)
+    try:
+        document = json.load(sys.stdin)
+    except ValueError:
+        sys.exit("That is no JSON: pipe in what edgecnn bench --json prints.")
+    if "error" in document:
+        sys.exit(f"bench failed: {document['error']['message']} Mend that first.")
     if "QEMU" in document["host"]["processor"]:
         sys.exit("This board is emulated: its times mean nothing.")
     for warning in document["warnings"]:

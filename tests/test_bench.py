@@ -96,6 +96,7 @@ def test_what_the_timings_say_against_themselves(bundle_path: Path) -> None:
     assert "known badly (64 threads)" in warnings
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_is_benched(foreign_path: Path) -> None:
     assert measured(foreign_path, runs=1)["runs"][0]["n"] == 1
 

@@ -47,3 +47,9 @@ def test_an_emulated_board_gets_no_row(measured: dict[str, Any]) -> None:
     done = printed({**measured, "host": emulated})
     assert (done.returncode, done.stdout) == (1, "")
     assert "emulated" in done.stderr
+
+
+def test_a_bench_that_failed_is_no_row() -> None:
+    done = printed({"schema": 1, "error": {"message": "pi does not answer."}})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "bench failed: pi does not answer." in done.stderr

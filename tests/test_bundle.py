@@ -118,6 +118,7 @@ def test_a_bundle_that_was_cut_short_is_damaged_at_every_length(bundle_path: Pat
         refusal(tmp_path / "cut.tflite", data[:length])
 
 
+@pytest.mark.lengthy
 def test_the_flatbuffer_alone_is_damaged_for_its_metadata_names_a_file(bundle: Bundle, tmp_path: Path) -> None:
     assert "labels.txt" in refusal(tmp_path / "bare.tflite", bundle.model).message
 
@@ -214,6 +215,7 @@ def test_a_foreign_file_that_was_cut_short_is_refused(foreign_path: Path, tmp_pa
         refusal(tmp_path / "cut.tflite", data[:length])
 
 
+@pytest.mark.lengthy
 def test_a_foreign_files_metadata_is_believed(bundle: Bundle, tmp_path: Path) -> None:
     data = zipped(bundle.model, {"labels.txt": "\n".join(CLASSES)})
     (tmp_path / "foreign.tflite").write_bytes(data)

@@ -518,6 +518,7 @@ def test_a_bench_of_two_files_at_a_pace_with_its_picture(bundle_path: Path, fore
     assert "times.png" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_a_bench_of_layers_with_their_roofline(bundle_path: Path, tmp_path: Path) -> None:
     result = run("bench", bundle_path, "--runs", 20, "--roofline", tmp_path / "roof.png", "--json")
     assert result.exit_code == 0, result.stderr
@@ -529,6 +530,7 @@ def test_a_bench_of_layers_with_their_roofline(bundle_path: Path, tmp_path: Path
     assert "roof.png" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_layers_are_a_table_and_only_for_who_asks(bundle_path: Path) -> None:
     assert document(run("bench", bundle_path, "--runs", 1, "--json"))["layers"] is None
     result = run("bench", bundle_path, "--runs", 1, "--layers")

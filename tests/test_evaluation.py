@@ -181,6 +181,7 @@ def test_a_folder_without_a_single_image(built_here: Bundle, progress: Any, tmp_
     assert "3 of them unreadable" in str(caught.value.received)
 
 
+@pytest.mark.lengthy
 def test_a_foreign_file_is_measured_on_folders_of_indices(
     foreign_path: Path, photos: Path, progress: Any, tmp_path: Path
 ) -> None:

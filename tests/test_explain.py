@@ -47,6 +47,7 @@ def test_a_picture_is_hot_where_the_square_is(model: Path, photo: Path, tmp_path
     assert document["sheet"] is None
 
 
+@pytest.mark.lengthy
 def test_several_images_get_a_sheet_and_what_is_none_is_left_out(model: Path, photo: Path, tmp_path: Path) -> None:
     (same := tmp_path / "other" / photo.name).parent.mkdir()
     same.write_bytes(photo.read_bytes())
@@ -86,6 +87,7 @@ def test_grad_cam_names_what_works_where_the_build_is_not_here(model: Path, phot
     assert "--method occlusion" in error(refusal)["remedy"]
 
 
+@pytest.mark.lengthy
 def test_what_cannot_be_explained_is_said(model: Path, tmp_path: Path, foreign_path: Path, photo: Path) -> None:
     (tmp_path / "text.txt").write_text("no image")
     nothing = run("explain", model, tmp_path / "text.txt", tmp_path / "gone.png", "--json")
@@ -118,6 +120,7 @@ def test_a_crop_that_the_network_sees_is_where_the_heat_is(square_bundle: Bundle
     assert 32 + AT[1] - 2 <= 96 * x <= 32 + AT[1] + squares.SIDE + 2
 
 
+@pytest.mark.lengthy
 def test_progress_goes_over_all_images(square_bundle: Bundle, photo: Path, tmp_path: Path, progress: Quiet) -> None:
     explainer: Any = Explainer(square_bundle, method="occlusion", threads=1)
     explain_files(explainer, [photo, photo], tmp_path, progress)

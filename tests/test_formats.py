@@ -76,6 +76,7 @@ CASES: dict[str, tuple[bytes, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.opencv_5("it reads GIF")
 def test_what_is_not_8_bit_rgb_is_known_in_every_format(name: str) -> None:
     data, expected = CASES[name]
     decode_image(data)

@@ -80,6 +80,7 @@ def test_a_folder_of_good_photos_is_as_a_build_has_it(drawn: Path, progress: Any
     assert all(sum(each[split] for split in SPLITS) == EACH for each in seen.counts().values())
 
 
+@pytest.mark.opencv_5("splits follow from the bytes that it writes")
 def test_what_cannot_be_read_is_where_a_build_has_it(photos: Path, progress: Any) -> None:
     (photos / "猫" / "empty.jpg").write_bytes(b"")
     (photos / "猫" / "notes.png").write_text("no image")
@@ -125,6 +126,7 @@ def test_what_is_no_regular_file_or_may_not_be_read_is_where_a_build_has_it(
     assert "chmod" in advice
 
 
+@pytest.mark.opencv_5("splits follow from the bytes that it writes")
 def test_files_that_are_left_out_are_as_many_as_in_a_build(photos: Path, progress: Any) -> None:
     (photos / "猫" / "notes.txt").write_text("no image")
     (photos / "red apple" / "empty.jpg").write_bytes(b"")
@@ -144,6 +146,7 @@ def given_splits(drawn: Path, root: Path) -> Path:
     return root
 
 
+@pytest.mark.opencv_5("splits follow from the bytes that it writes")
 def test_splits_that_the_folder_gives_are_kept_and_their_copies_out_of_training(
     drawn: Path, tmp_path: Path, progress: Any
 ) -> None:
@@ -204,6 +207,7 @@ def test_the_sizes_are_those_of_the_images_upright(photos: Path, progress: Any) 
     assert (sizes["median"]["height"], sizes["median"]["width"]) == (100, 120)
 
 
+@pytest.mark.opencv_5("splits follow from the bytes that it writes")
 def test_what_a_build_refuses_is_refused_in_its_words(photos: Path, progress: Any) -> None:
     for path in sorted((photos / "猫").iterdir())[1:]:
         path.unlink()

@@ -24,6 +24,7 @@ def evidence(square_bundle: Bundle) -> Evidence:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("at", [AT, (22, 22), (13, 11)])
+@pytest.mark.lengthy
 def test_a_map_is_highest_where_the_square_is_that_decides(
     evidence: Evidence, method: Method, at: tuple[int, int]
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_network_of_random_weights_gives_another_map(evidence: Evidence, metho
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.lengthy
 def test_a_map_repeats_and_tells_how_far_it_is(evidence: Evidence, method: Method) -> None:
     image, steps = squares.scene(902, at=AT), list[tuple[int, int]]()
     first = evidence.map(image, SQUARE, method, lambda done, total: steps.append((done, total)))
@@ -75,6 +77,7 @@ def test_the_odds_have_no_ceiling_where_the_score_has_one(evidence: Evidence, sq
     assert evidence.odds(surer, SQUARE) > evidence.odds(sure, SQUARE) > 6
 
 
+@pytest.mark.lengthy
 def test_what_speaks_for_one_class_speaks_against_the_other(evidence: Evidence) -> None:
     image = squares.scene(904, at=AT)
     one, other = (evidence.map(image, index, "occlusion") for index in (SQUARE, 1 - SQUARE))
@@ -83,6 +86,7 @@ def test_what_speaks_for_one_class_speaks_against_the_other(evidence: Evidence) 
     assert shown(-np.ones((4, 4), np.float32)).max() == 0
 
 
+@pytest.mark.lengthy
 def test_a_file_of_another_origin_is_asked_too(foreign_path: Path, pictures: Any) -> None:
     evidence = Evidence(Bundle.read(foreign_path), threads=1)
     predictions, scores = evidence.answer(pictures[0])

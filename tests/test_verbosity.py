@@ -15,6 +15,7 @@ from edgecnn.silence import silenced
 from tests.test_cli import run
 
 
+@pytest.mark.lengthy
 def test_options_stand_before_a_command_or_after_it(foreign_path: Path, tmp_path: Path) -> None:
     picture = tmp_path / "times.png"
     command = ("bench", foreign_path, "--runs", 2, "--plot", picture)

@@ -6,11 +6,13 @@ connection stays open for a minute after its last use, so that the next command 
 
 import json
 import os
+import select
 import shlex
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,9 @@ from edgecnn.remote import there
 
 MINIMUM = (3, 10)
 _STAY_S = 60
+_CONNECT_S = 10  # until sshd there has said who it is
+_GREETING_S = 60  # until Python there runs; a Pi with a slow card takes some seconds
+_PROBE_S = 5  # between ssh's own questions whether it still is there, of which four may stay without an answer
 _ALIVE_EVERY_S = 5.0
 _LONGEST_SOCKET = 104 - 40 - 18  # of a socket's name; ssh adds a hash, and while it makes one a random suffix
 _START = (
@@ -152,8 +157,11 @@ class Ssh:
             DeviceError: there is no way in, or no Python that will do.
         """
         self._tell(b"%09d" % len(program) + program)  # before any sign of life, which is due later
-        before = b""
+        before, end = b"", time.monotonic() + _GREETING_S
         while there.MAGIC not in before:
+            if not select.select([self._from], [], [], max(0, end - time.monotonic()))[0]:
+                self._process.kill()
+                raise self._silence(before)
             piece = self._read()
             if not piece:
                 raise self._failure()
@@ -209,6 +217,15 @@ class Ssh:
             received=said[-1] if said else "the connection ended",
             accepted="a link that lasts",
             remedy="run the command again: what ran there was ended, and nothing is left half-made",
+        )
+
+    def _silence(self, before: bytes) -> DeviceError:
+        lines = before.decode(errors="replace").strip().splitlines()
+        return DeviceError(
+            f"Python does not start on {self.host}: it is silent for {_GREETING_S} s.",
+            received=lines[-1] if lines else "nothing",
+            accepted="a login shell that asks nothing, and a python3 that starts",
+            remedy=f"try ssh {self.host} python3 --version, and look there for what hangs: a full card, a login script",
         )
 
     def _failure(self) -> DeviceError:
@@ -276,8 +293,8 @@ def talking(host: str, *, forward: int | None = None) -> Iterator[Ssh]:
 def _options(forward: int | None) -> list[str]:
     settings = [
         "BatchMode=yes",
-        "ConnectTimeout=10",
-        "ServerAliveInterval=5",
+        f"ConnectTimeout={_CONNECT_S}",
+        f"ServerAliveInterval={_PROBE_S}",
         "ServerAliveCountMax=4",
         "LogLevel=ERROR",
     ]

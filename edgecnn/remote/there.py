@@ -32,6 +32,7 @@ FOLDER = Path.home() / ".edgecnn"
 SERVICE = "edgecnn.service"
 UNIT = Path.home() / ".config" / "systemd" / "user" / SERVICE  # the one thing that is elsewhere: a link into the folder
 _PIECE = 1 << 16
+_LEAST_BYTES = 4_000_000  # what fails with less left fails for that
 
 
 class Gone(Exception):
@@ -286,13 +287,13 @@ class There:
         made = [sys.executable, "-m", "venv", "--system-site-packages", str(beside)]
         code, said = watched(self._link, made, where=own, show=False)
         if code:
-            raise Refused("venv", _last(said))
+            raise Refused("space" if _full(said) else "venv", _last(said))
         source = ["--retries=1", "--timeout=15"] if index else ["--no-index", f"--find-links={own}"]
         pip = [f"{beside}/bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         pip += ["--no-cache-dir", "--progress-bar=off", *source, str(wheel)]
         code, said = watched(self._link, pip, where=own, show=False, environment=_plain(own))
         if code:
-            raise Refused("space" if "No space left" in said else "pip", _last(said, "ERROR"))
+            raise Refused("space" if _full(said) else "pip", _last(said, "ERROR"))
 
     def _forget_others(self, venv: str) -> None:
         """Earlier environments, but for those that run something now or are a service's."""
@@ -495,6 +496,11 @@ def _systemctl(*words: str) -> tuple[int, str]:
 def _plain(temporary: Path) -> dict[str, str]:
     """pip unpacks where there is space: what is in /tmp of a Pi is in its memory."""
     return {**os.environ, "TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"}
+
+
+def _full(said: str) -> bool:
+    """Whether a program failed for want of space; venv keeps to itself what pip said in it."""
+    return "No space left" in said or shutil.disk_usage(FOLDER).free < _LEAST_BYTES
 
 
 def _last(said: str, about: str = "") -> str:

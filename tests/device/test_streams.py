@@ -206,11 +206,13 @@ def test_a_film_on_a_web_server_ends(write_video: Callable[..., Path]) -> None:
         ("rtsp://camera.invalid/live", "The host of rtsp://camera.invalid/live is not known"),
     ],
 )
+@pytest.mark.lengthy
 def test_a_stream_that_is_not_there(url: str, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
         open_camera(url)
 
 
+@pytest.mark.lengthy
 def test_a_fifo_that_never_delivers(tmp_path: Path) -> None:
     fifo = tmp_path / "camera.fifo"
     program = f"""

@@ -12,18 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import wheels
-from boards import BOARDS
 from filelock import FileLock
-from wheels import run
 
 from edgecnn.build.cache import Cache
+from tests.pi import wheels
+from tests.pi.boards import BOARDS
+from tests.pi.wheels import run
 
 REPOSITORY = Path(__file__).parents[2]
 STORE = Cache().root / "pi"  # before any test names another
 QEMU = "qemu-aarch64-static"
 NEEDED = {"qemu-user-static": QEMU, "mmdebstrap": "mmdebstrap"}  # packages of Debian, and a program of each
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}  # Raspberry Pi OS of 2023 and of 2025
+PACKAGES = "python3,python3-venv,libstdc++6"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +37,15 @@ class Pi:
 
     def make(self, root: Path) -> Path:
         """Make a folder that qemu takes for /, and return its Python; downloads what is not in the cache."""
-        site = self.site()
+        site, suite = self.site(), SUITES[self.python]
         with FileLock(STORE / "lock"):
-            debian = _once(STORE / SUITES[self.python], lambda folder: _unpack_debian(SUITES[self.python], folder))
+            debian = _once(STORE / f"{suite}-{_short_hash(PACKAGES)}", lambda folder: _unpack_debian(suite, folder))
             self._compile(debian / f"usr/lib/python{self.python}", site)
         BOARDS[self.core].write(root)
         for name in ("usr", "lib"):  # in Debian's newer releases the second is in the first
             (root / name).symlink_to(debian / name if (debian / name).exists() else debian / "usr" / name)
         launcher = root / "python"
-        launcher.write_text(self._launcher(root, site))
+        launcher.write_text(f"#!/bin/sh\n{self.launch(root, site, REPOSITORY)}\n")
         launcher.chmod(0o755)
         return launcher
 
@@ -52,9 +53,9 @@ class Pi:
         """The folder of its packages; downloads them where they are not in the cache."""
         STORE.mkdir(parents=True, exist_ok=True)
         pins = wheels.requirements(self.python, self.runtime)
-        digest = hashlib.sha256(pins.encode()).hexdigest()[:16]
+        name = f"{self.python}-{self.runtime}-{_short_hash(pins)}"
         with FileLock(STORE / "lock"):
-            return _once(STORE / f"{self.python}-{self.runtime}-{digest}", lambda folder: self._install(pins, folder))
+            return _once(STORE / name, lambda folder: self._install(pins, folder))
 
     def _install(self, pins: str, folder: Path) -> None:
         listed = folder.with_suffix(".txt")
@@ -67,18 +68,18 @@ class Pi:
             for folder in folders:
                 compileall.compile_dir(folder, quiet=2)
 
-    def _launcher(self, root: Path, site: Path) -> str:
-        """A script, for a program under qemu that starts `sys.executable` must find what the host can execute."""
-        python = root / f"usr/bin/python{self.python}"
-        settings = {
-            "QEMU_CPU": self.core,
-            "PYTHONHOME": str(root / "usr"),
-            "PYTHONPATH": f"{site}:{REPOSITORY}",
-        }
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
-        called = f'{QEMU} -L {shlex.quote(str(root))} -0 "$0" {shlex.quote(str(python))} "$@"'
-        unset = "unset PYTHONDONTWRITEBYTECODE\n"  # compiling all that is imported, again and again, takes minutes
-        return f"#!/bin/sh\n{unset}{exports}exec {called}\n"
+    def launch(self, root: Path, *packages: Path) -> str:
+        """The lines of a script that is this Python, with these folders of packages.
+
+        A script, for a program under qemu that starts `sys.executable` must find what the host can execute.
+        """
+        found = shlex.quote(":".join(map(str, packages)))
+        python = shlex.quote(str(root / f"usr/bin/python{self.python}"))
+        return (
+            "unset PYTHONDONTWRITEBYTECODE\n"  # compiling all that is imported, again and again, takes minutes
+            f'export QEMU_CPU={self.core} PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}"{found}\n'
+            f'exec {QEMU} -L {shlex.quote(str(root))} -0 "$0" {python} "$@"'
+        )
 
 
 def _once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -91,8 +92,12 @@ def _once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _unpack_debian(suite: str, folder: Path) -> None:
-    options = ["--quiet", "--arch=arm64", "--variant=extract", "--include=python3,libstdc++6"]
+    options = ["--quiet", "--arch=arm64", "--variant=extract", f"--include={PACKAGES}"]
     command = ["mmdebstrap", *options, *_acquire_options(), suite, str(folder), _mirror()]
     run(command)
 

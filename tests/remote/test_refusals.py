@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from tests.remote.conftest import Pi, on
 
 pytestmark = pytest.mark.sshd
 REAL = sys.executable
+
+
+def hiding(folder: str) -> str:
+    """A Python that finds nothing in a folder of its standard library."""
+    place = Path(sysconfig.get_path("stdlib")) / folder
+    return f'exec unshare --map-root-user --mount sh -c \'mount -t tmpfs none {place}; exec "{REAL}" "$@"\' sh "$@"'
 
 
 def refused(host: str = "pi") -> EdgecnnError:
@@ -74,6 +81,8 @@ def test_no_way_in(pi: Pi, tmp_path: Path, old: str, new: str, message: str, rem
             "There is no space left on pi.",
             r"\d\d MB are free",
         ),
+        (hiding("ensurepip"), "The Python of pi makes no virtual environment.", ".*ensurepip.*"),
+        (hiding("venv"), "The Python of pi makes no virtual environment.", ".*venv.*"),
     ],
 )
 def test_a_computer_that_will_not_do(pi: Pi, python: str, message: str, received: str) -> None:
@@ -83,6 +92,18 @@ def test_a_computer_that_will_not_do(pi: Pi, python: str, message: str, received
     assert re.fullmatch(received, str(error.received))
     assert error.exit_code == 7
     assert not pi.folder.exists() or pi.quiet()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_the_middle_of_it(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.remote.host._NEEDED_BYTES", 1)
+    pi.program(
+        "python3",
+        'mkdir -p "$HOME/.edgecnn"; exec unshare --map-root-user --mount sh -c '
+        f'\'mount -t tmpfs -o size=6000k none "$HOME/.edgecnn"; exec "{REAL}" "$@"\' sh "$@"',
+    )
+    assert refused().message == "There is no space left on pi."
+    assert pi.quiet()
 
 
 @pytest.mark.slow

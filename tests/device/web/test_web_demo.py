@@ -70,6 +70,7 @@ def test_ctrl_c_ends_it_at_once_also_with_viewers(bundle_path: Path) -> None:
     assert json.loads(stdout)["frames"] > 0
 
 
+@pytest.mark.lengthy
 def test_the_page_of_a_photo_stays_and_says_that_it_was_all(bundle_path: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
     with demo(bundle_path, "--camera", str(tmp_path / "photo.png"), "--listen", "127.0.0.1:0") as (process, url):

@@ -309,6 +309,7 @@ def test_who_sends_no_whole_request_is_dropped(serve: Any, monkeypatch: pytest.M
         assert demo.ask("/")[0] == 200
 
 
+@pytest.mark.lengthy
 def test_too_many_at_once_are_turned_away_and_later_welcome(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MOST_CONNECTIONS", 4)
     with serve() as demo:

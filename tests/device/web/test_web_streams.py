@@ -68,6 +68,7 @@ def test_five_viewers_see_frames_in_order_and_each_is_encoded_once(
     assert len({number for numbers in seen for number in numbers}) <= len(encoded) < 5 * 12
 
 
+@pytest.mark.native("how far a viewer lags is a matter of time")
 def test_a_slow_viewer_skips_and_does_not_lag(serve: Any, view_of: Any, number_of: Any, endless: Any) -> None:
     camera = endless(480, 640, noise=True)
     with serve(camera=camera, pace=100.0) as demo, view_of(demo, "/live.mjpeg", receive_buffer=16384) as viewer:
@@ -79,6 +80,7 @@ def test_a_slow_viewer_skips_and_does_not_lag(serve: Any, view_of: Any, number_o
         assert demo.shown - after[-1] < 60
 
 
+@pytest.mark.lengthy
 def test_viewers_who_never_read_do_not_slow_the_loop_and_are_dropped(
     serve: Any, view_of: Any, endless: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
