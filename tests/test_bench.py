@@ -17,6 +17,7 @@ def measured(*paths: Path, threads: tuple[int, ...] = (1,), **options: Any) -> d
     return bench(candidates(paths, names=None, threads=threads), **options).as_json()
 
 
+@pytest.mark.lengthy
 def test_the_fields_and_the_counts(bundle_path: Path) -> None:
     rounds = []
     document = measured(bundle_path, threads=(1, 2), runs=100, on_run=lambda done, total: rounds.append((done, total)))
@@ -56,6 +57,7 @@ def test_the_memory_is_what_the_model_made_resident(tmp_path: Path) -> None:
         assert 64 <= memory_mb < 200
 
 
+@pytest.mark.lengthy
 def test_two_loops_where_a_rate_is_given(bundle_path: Path) -> None:
     (run,) = measured(bundle_path, runs=50, rate=1000)["runs"]
     assert (run["paced"]["rate"], run["paced"]["n"], run["paced"]["ratio"]) == (1000, 50, 1.0)
@@ -86,6 +88,7 @@ def test_names_say_what_differs_and_no_more(bundle_path: Path, tmp_path: Path) -
     assert tensorflow.startswith("tensorflow")
 
 
+@pytest.mark.lengthy
 def test_what_the_timings_say_against_themselves(bundle_path: Path) -> None:
     made = bench(candidates([bundle_path], names=None, threads=(64,)), runs=40)
     samples = np.array([[[1_000_000 + 200_000 * load] * 4 for load in range(10)]])

@@ -197,6 +197,7 @@ def test_labels_come_back_as_they_were(int8_model: bytes, tmp_path: Path, labels
     assert Bundle.read(tmp_path / "odd.tflite").labels == labels
 
 
+@pytest.mark.lengthy
 def test_a_whole_foreign_file_is_welcome_and_what_is_unknown_is_said(foreign_path: Path) -> None:
     bundle = Bundle.read(foreign_path)
     assert bundle.manifest is None

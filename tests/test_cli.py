@@ -592,6 +592,7 @@ def test_data_keeps_its_contract(drawn: Path, tmp_path: Path, monkeypatch: pytes
     assert "samples.png" in result.stderr
 
 
+@pytest.mark.lengthy
 def test_data_that_a_build_would_refuse_is_shown_and_refused(drawn: Path, tmp_path: Path) -> None:
     (tmp_path / "photos" / "heart").mkdir(parents=True)
     (tmp_path / "photos" / "star").symlink_to(drawn / "star")

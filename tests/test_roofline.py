@@ -38,6 +38,7 @@ def test_each_dot_is_drawn_where_its_rates_are(monkeypatch: pytest.MonkeyPatch) 
     assert second[1] ** 2 / first[1] ** 2 == pytest.approx(0.5 / 0.4, rel=0.1)  # areas are times
 
 
+@pytest.mark.lengthy
 def test_the_roofs_are_where_the_limits_are() -> None:
     low, high = (
         draw(layers(limits=replace(LIMITS, memory_bytes_per_s=rate)), title=TITLE, advice=ADVICE) for rate in (1e6, 5e6)

@@ -98,6 +98,7 @@ def test_loading_is_silent_and_a_refusal_says_why(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.lengthy
 def test_the_device_side_needs_nothing_of_the_workstations(bundle_path: Path) -> None:
     code = f"""
 import importlib, sys
