@@ -230,7 +230,7 @@ def alone(link: Link) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if not told:
-                    link.say("Somebody else is setting this computer up: waiting for them.")
+                    link.say("Somebody else is changing what is on this computer: waiting for them.")
                 told = True
                 if link.readable(0.5):
                     link.line()  # a sign of life; without any it raises
@@ -407,14 +407,16 @@ class There:
 
     def forget(self) -> dict[str, Any]:
         """The folder goes, and the service with it."""
-        there = FOLDER.is_dir()
-        if _current():
-            _switch(None)
-            _started()
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        if not FOLDER.is_dir():
+            return {"there": False}
+        with alone(self._link):  # the end of a deploy that was cut may still be at work
+            if _current():
+                _switch(None)
+                _started()
+            shutil.rmtree(FOLDER, ignore_errors=True)
         if FOLDER.exists():
             raise Refused("forget", ", ".join(path.name for path in FOLDER.iterdir()))
-        return {"there": there}
+        return {"there": True}
 
     def clear(self) -> None:
         """What is of this session alone goes."""

@@ -67,9 +67,8 @@ def test_one_that_does_not_start_gives_way_to_what_ran(board: Pi, bundle_path: P
     assert kept(board) == {Path(done["release"]).name}
 
 
-@pytest.mark.slow
-def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> None:
-    done = deploy("pi", bundle_path, ["--camera", "0"], progress=Quiet())
+def cut_in_a_deploy(board: Pi, bundle_path: Path) -> None:
+    """While systemd, which is slow here, starts what was installed."""
     (board.home / "slow").touch()
     (board.home / "said").unlink()
     program = "import sys; from edgecnn.cli import main; main()"
@@ -81,11 +80,26 @@ def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> Non
     board.cut()
     _, said = running.communicate()
     assert (running.returncode, "The link to pi was cut." in said) == (7, True)
+
+
+@pytest.mark.slow
+def test_a_link_that_is_cut_leaves_what_ran(board: Pi, bundle_path: Path) -> None:
+    done = deploy("pi", bundle_path, ["--camera", "0"], progress=Quiet())
+    cut_in_a_deploy(board, bundle_path)
     time.sleep(5)
     assert board.quiet()
     assert (board.folder / "deploy" / "current").readlink() == Path(done["release"])
     assert '"--camera" "0"' in runs(board)
     assert kept(board) == {Path(done["release"]).name}
+
+
+@pytest.mark.slow
+def test_what_is_forgotten_waits_for_the_end_of_a_deploy_that_was_cut(board: Pi, bundle_path: Path) -> None:
+    deploy("pi", bundle_path, ["--camera", "0"], progress=Quiet())
+    cut_in_a_deploy(board, bundle_path)
+    assert forget("pi")
+    time.sleep(5)
+    assert not board.folder.exists()
 
 
 def test_without_systemd_nothing_is_changed(board: Pi, bundle_path: Path) -> None:

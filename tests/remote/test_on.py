@@ -52,7 +52,7 @@ def test_two_at_once_are_one_after_the_other(pi: Pi, bundle_path: Path) -> None:
     both = [started("bench", bundle_path, "--runs", 2, "--json") for _ in range(2)]
     said = [each.communicate() for each in both]
     assert [each.returncode for each in both] == [0, 0], said
-    assert ["Somebody else is setting" in errors for _, errors in said].count(True) == 1
+    assert ["Somebody else is changing" in errors for _, errors in said].count(True) == 1
     assert len(list(pi.folder.glob("venv-*"))) == 1
 
 
