@@ -93,6 +93,17 @@ def test_it_needs_no_library_of_c(compiler: str, exported: Path) -> None:
     subprocess.run(command, cwd=exported, check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-g++"), reason="apt install libstdc++-arm-none-eabi-dev")
+def test_the_program_compiles_for_a_microcontroller(core: str, exported: Path) -> None:
+    kernels.headers(exported)
+    command = ["arm-none-eabi-g++", "-std=c++17", "-Wall", "-Werror", f"-mcpu={core}", "-mthumb", "-fno-exceptions"]
+    done = subprocess.run(
+        [*command, "-I.", "-c", "main.cc", "-o", "main.o"], cwd=exported, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("frame_size", [(96, 96), (120, 160), (97, 211), (480, 640), (192, 192)])
 @pytest.mark.parametrize("resize", ["stretch", "center_crop"])
 @pytest.mark.parametrize("channels", [3, 1])
