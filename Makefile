@@ -46,7 +46,7 @@ pi: $(READY)
 	EDGECNN_FAIL_ON_SKIP=1 $(BIN)/pytest -m qemu -rP --durations=0 tests/pi
 
 lock:
-	$(LOCK) --extra build --extra dev --extra pretrained --extra ethos --extra micro \
+	$(LOCK) --extra build --extra dev --extra pretrained --extra ethos --extra micro --extra openvino \
 		-c requirements/universal.in -o requirements/universal.lock
 	$(LOCK) --extra tflite-runtime -c requirements/universal.in -c requirements/tflite-runtime.in \
 		-o requirements/tflite-runtime.lock

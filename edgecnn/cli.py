@@ -713,6 +713,7 @@ def targets(model: Path | None, as_json: bool) -> None:
     estimates. Agreement is with LiteRT's reference kernels, over random images.
     """
     from edgecnn import Bundle, compilation, console
+    from edgecnn.latency import host_facts
 
     if model is None:
         rows = compilation.abilities()
@@ -720,7 +721,7 @@ def targets(model: Path | None, as_json: bool) -> None:
         bundle = Bundle.read(model)
         with console.progress() as progress:
             rows = compilation.survey(bundle, name=model.stem, on_target=progress.update)
-    document = {"schema": 1, "model": model and str(model), "targets": rows}
+    document = {"schema": 1, "model": model and str(model), "targets": rows, "host": host_facts()}
     console.to_stdout(document, console.targets_summary(document), as_json=as_json)
 
 

@@ -580,20 +580,58 @@ def targets_summary(document: dict[str, Any]) -> RenderableType:
             cells = [_ability(row["runs"], "on its board alone"), _ability(row["compiles"], "as it is")]
             table.add_row(row["target"], *cells)
         return table
+    rows = document["targets"]
     table = Table(Column("target", no_wrap=True), box=None, header_style="dim", pad_edge=False)
-    for name in ("", "speed", "memory", "as the reference"):
+    for name in ("status", "speed", "memory", "as the reference"):
         table.add_column(name, overflow="fold")
-    for row in document["targets"]:
-        share = f", {row['operator_share']:.0%} on it" if row["status"] in ("compiled", "falls back") else ""
-        table.add_row(row["target"], f"{row['status']}{share}", _speed(row), _memory(row), _agreement(row))
-    wanting = ("not installed", "refused")
-    notes = [f"{row['target']}: {row['note']}" for row in document["targets"] if row["status"] in wanting]
-    for row in document["targets"]:
-        notes += [
-            f"{row['target']}: {each['operator']} of {each['layer']}: {each['why']}; write {each['instead']}"
-            for each in row.get("fallbacks", [])[:_PLACES]
-        ]
-    return Group(table, *(Text(note, style="dim") for note in notes))
+    for row in rows:
+        said = _status(row), _brief_speed(row), _memory(row), _agreement(row, brief=True)
+        table.add_row(row["target"], *(each.replace(", ", "\n") for each in said))
+    notes = [Text(note) for note in _said_once(rows)]
+    legend = [Text(note, style="dim") for note in _legend(document)]
+    return Group(table, Text(), *notes, *([Text()] if notes else []), *legend)
+
+
+def _status(row: dict[str, Any]) -> str:
+    share = f", {row['operator_share']:.0%} of operators" if row["status"] in ("compiled", "falls back") else ""
+    return f"{row['status'].replace(': ', ':, ')}{share}"
+
+
+def _brief_speed(row: dict[str, Any]) -> str:
+    return f"~{row['inferences_per_second']:,.0f}/s" if "inferences_per_second" in row else _speed(row)
+
+
+def _legend(document: dict[str, Any]) -> Iterator[str]:
+    """What the table's words mean, of those that are in it."""
+    rows, host = document["targets"], document["host"]
+    named = f"{host['board'] or host['processor']}, {host['cores']} cores, {host['system']}"
+    if any("p50_ms" in row for row in rows):
+        yield f"ms: median of an inference here, one thread: {named}"
+    if any("inferences_per_second" in row for row in rows):
+        yield "~: Vela's estimate; where operators fall back to the CPU, of the accelerator's part alone"
+    if any("operator_share" in row and row["status"] in ("compiled", "falls back") for row in rows):
+        yield "of operators: those that the accelerator computes; the others fall back to the CPU"
+    if found := next((row["agreement"] for row in rows if row.get("agreement")), None):
+        yield (
+            f"as the reference: against LiteRT's reference kernels, over {_counted(found['images'], 'random image')}; "
+            "steps are of the output's quantization, and the most that one is off"
+        )
+    if any(row["status"].startswith("screened") for row in rows):
+        yield "screened: held against the limits that Coral documents, and not compiled; its compiler may refuse it"
+
+
+def _said_once(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What is missing, and what falls back and why: what is the same for several targets, once for all."""
+    whose: dict[str, list[str]] = {}
+    for row in rows:
+        left = row.get("fallbacks", [])
+        said = [f"{each['operator']} of {each['layer']}: {each['why']}; write {each['instead']}" for each in left]
+        said[_PLACES:] = [f"and {len(left) - _PLACES:,} more: --json lists all"] if len(left) > _PLACES else []
+        if row["status"] in ("not installed", "refused"):
+            said.insert(0, row["note"].removeprefix(f"{row['target']}: "))
+        for each in dict.fromkeys(said):
+            whose.setdefault(each, []).append(row["target"])
+    return (f"{', '.join(names)}: {said}" for said, names in whose.items())
 
 
 def _ability(ability: dict[str, Any] | None, none: str) -> Text:
@@ -614,7 +652,9 @@ def _memory(figures: dict[str, Any]) -> str:
     return ", ".join(f"{name} {figures[key] / 1e3:,.0f} kB" for name, key in names if figures.get(key))
 
 
-def _agreement(figures: dict[str, Any]) -> str:
+def _agreement(figures: dict[str, Any], *, brief: bool = False) -> str:
     if (found := figures.get("agreement")) is None:
         return ""
-    return f"{found['same_class']:.0%} same class, {found['largest_step']} off at most"
+    largest = found["largest_step"]  # whole steps of quantization, or the difference itself where nothing is quantized
+    off = _counted(largest, "step" if brief else "quantization step") if isinstance(largest, int) else f"{largest:g}"
+    return f"{found['same_class']:.0%} same class, {off} off{'' if brief else ' at most'}"

@@ -60,7 +60,13 @@ def survey_rows() -> list[dict[str, Any]]:
         {**compiled(), "status": "falls back", "note": "vela 5.2.0"},
         {"target": "tflite-runtime", "status": "runs", "note": ODD, "p50_ms": 12345.678, "agreement": agreement},
         {"target": "openvino", "status": "not installed", "note": ODD},
+        {**compiled("screened"), "target": "edgetpu", "status": "screened: nothing against it", "fallbacks": []},
     ]
+
+
+def surveyed(*rows: dict[str, Any]) -> dict[str, Any]:
+    host = {"board": None, "processor": "a processor", "cores": 2, "system": "Linux 6.12"}
+    return {"model": PATH, "targets": list(rows) or survey_rows(), "host": host}
 
 
 def report() -> dict[str, Any]:
@@ -227,7 +233,7 @@ SUMMARIES: dict[str, Callable[[Bundle], RenderableType]] = {
     "compile": lambda bundle: console.compile_summary(compiled()),
     "screen": lambda bundle: console.compile_summary({**compiled("screened"), "path": None, "settings": {}}),
     "targets": lambda bundle: console.targets_summary({"model": None, "targets": target_rows()}),
-    "targets of a model": lambda bundle: console.targets_summary({"model": PATH, "targets": survey_rows()}),
+    "targets of a model": lambda bundle: console.targets_summary(surveyed()),
     "report": lambda bundle: console.comparison_summary(comparison()),
 }
 
@@ -430,6 +436,39 @@ def test_what_is_compiled_says_its_speed_is_estimated_and_how_many_more_fall_bac
     assert "SRAM 1,235 kB, flash 123,457 kB" in shown
     assert "and 5 more" in shown
     assert ODD in shown
-    table = rendered(console.targets_summary({"model": PATH, "targets": survey_rows()}), width=400)
-    assert "falls back, 98% on it" in table
-    assert f"openvino: {ODD}" in table
+    assert "80% same class, 12 quantization steps off at most" in shown
+
+
+def test_the_table_of_a_model_says_what_its_figures_are_of() -> None:
+    shown = rendered(console.targets_summary(surveyed()), width=400)
+    for heading in ("target", "status", "speed", "memory", "as the reference"):
+        assert heading in shown.splitlines()[0]
+    lines = {" ".join(line.split()) for line in shown.splitlines()}
+    assert "98% of operators flash 123,457 kB 12 steps off" in lines
+    assert "nothing against it flash 123,457 kB 12 steps off" in lines
+    assert "~12,346/s" in shown
+    assert "0.123456 off" in shown  # in float there are no steps
+    assert f"openvino: {ODD}" in lines
+    for word in ("~: Vela's estimate;", "of operators: those that", "as the reference: ", "screened: held against"):
+        assert sum(line.startswith(word) for line in lines) == 1
+    assert "ms: median of an inference here, one thread: a processor, 2 cores, Linux 6.12" in lines
+    (alone,) = [row for row in survey_rows() if row["status"] == "not installed"]
+    assert rendered(console.targets_summary(surveyed(alone)), width=400).strip().endswith(f"openvino: {ODD}")
+
+
+def test_what_holds_for_several_targets_is_said_once() -> None:
+    falls = [{**FALLBACK, "layer": f"layer{number}"} for number in range(7)]
+    named = ("ethos-u55", "ethos-u65")
+    rows = [{**compiled(), "status": "falls back", "target": name, "fallbacks": falls} for name in named]
+    tool = {"status": "not installed", "note": "vela: pip install '.[ethos]'"}
+    rows += [{**tool, "target": name} for name in ("a", "b")]
+    rows += [{**tool, "target": "tflite-runtime", "note": "tflite-runtime: pip install it"}]
+    lines = rendered(console.targets_summary(surveyed(*rows)), width=400).splitlines()
+    assert len([line for line in lines if "of layer" in line]) == 5
+    assert len([line for line in lines if line.startswith(f"ethos-u55, ethos-u65: {FALLBACK['operator']} of")]) == 5
+    for said in (
+        "ethos-u55, ethos-u65: and 2 more: --json lists all",
+        "a, b: vela: pip install '.[ethos]'",
+        "tflite-runtime: pip install it",
+    ):
+        assert [line.strip() for line in lines].count(said) == 1

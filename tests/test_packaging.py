@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 import edgecnn
 
 ROOT = Path(__file__).parent.parent
-BUILD_SIDE = ("build", "dev", "pretrained", "ethos", "micro")
+BUILD_SIDE = ("build", "dev", "pretrained", "ethos", "micro", "openvino")
 LOCKS = sorted(ROOT.joinpath("requirements").glob("*.lock"))
 
 

@@ -35,8 +35,20 @@ def test_a_target_that_is_not_installed_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(TARGETS, "tflite-runtime", TfliteTarget("tflite-runtime", "no_such_module.interpreter"))
     with pytest.raises(UsageError, match="tflite-runtime is not installed") as caught:
         targets.choose("tflite-runtime")
+    assert caught.value.received == "tflite-runtime"
     assert "litert" in str(caught.value.accepted)
     assert ".[tflite-runtime]" in caught.value.remedy
+
+
+def test_what_is_missing_is_said_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = {name: target.running() for name, target in TARGETS.items()}
+    for name, extra in (("litert", "."), ("tflite-runtime", "'.[tflite-runtime]'"), ("tensorflow", "'.[build]'"),
+                        ("openvino", "'.[openvino]'"), ("micro", "'.[micro]'")):  # fmt: skip
+        ability = said[name]
+        assert ability is not None
+        assert not ability.able
+        assert f": pip install {extra}" in ability.note
 
 
 @pytest.mark.tensorflow

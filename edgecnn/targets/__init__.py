@@ -18,8 +18,10 @@ __all__ = ["TARGETS", "Session", "Target", "TensorInfo", "choose", "named"]
 
 TARGETS: dict[str, Target] = {
     "litert": TfliteTarget("ai-edge-litert", "ai_edge_litert.interpreter"),
-    "tflite-runtime": TfliteTarget("tflite-runtime", "tflite_runtime.interpreter"),
-    "tensorflow": TfliteTarget("tensorflow", "tensorflow.lite.python.interpreter"),
+    "tflite-runtime": TfliteTarget(
+        "tflite-runtime", "tflite_runtime.interpreter", "pip install '.[tflite-runtime]' (Python up to 3.11)"
+    ),
+    "tensorflow": TfliteTarget("tensorflow", "tensorflow.lite.python.interpreter", "pip install '.[build]'"),
     "openvino": OpenvinoTarget(),
     "micro": MicroTarget(),
     "ethos-u55": EthosTarget.of("ethos-u55"),
@@ -52,6 +54,7 @@ def choose(name: str | None = None) -> Target:
         if target.installed():
             return target
     running = named(name).running() if name else None
+    runtime = name is None or named(name).general
     if name and running is None:
         raise UsageError(
             f"What is compiled for {name} runs on its board alone.",
@@ -68,7 +71,7 @@ def choose(name: str | None = None) -> Target:
         )
     raise UsageError(
         f"The target {name} is not installed." if name else "No interpreter for .tflite files is installed.",
-        received=name if running is None else running.note,
+        received=name if running is None or runtime else running.note,
         accepted=_installed(),
         remedy="in a checkout of edgecnn: pip install . (it brings LiteRT; 64-bit systems only), or "
         "'.[tflite-runtime]' up to Python 3.11, or '.[openvino]', or '.[micro]'",

@@ -17,6 +17,7 @@ class OpenvinoTarget(Runtime):
     """It is imported when a model is loaded, and only then. It has no reference kernels."""
 
     package = "openvino"
+    install = "pip install '.[openvino]'"
 
     def installed(self) -> bool:
         """Whether the package is here."""

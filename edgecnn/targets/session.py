@@ -116,6 +116,7 @@ class Runtime:
 
     general: ClassVar[bool] = True
     package: str
+    install: str
 
     def installed(self) -> bool:
         """See `Target`."""
@@ -126,7 +127,7 @@ class Runtime:
         from edgecnn.targets.compiling import Ability
 
         here = self.installed()
-        return Ability(able=here, note=f"{self.package}{'' if here else ' is not installed'}")
+        return Ability(able=here, note=self.package if here else f"{self.package}: {self.install}")
 
     def compiling(self) -> None:
         """See `Target`."""

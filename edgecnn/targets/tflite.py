@@ -19,6 +19,7 @@ class TfliteTarget(Runtime):
 
     package: str
     module: str
+    install: str = "pip install ."
 
     def installed(self) -> bool:
         """Whether the package is here."""
