@@ -527,19 +527,25 @@ def show_summary(document: dict[str, Any]) -> RenderableType:
     table.add_row(
         "labels", Text(", ".join(document["labels"][:20]) + (", ..." if len(document["labels"]) > 20 else ""))
     )
-    for name, value in manifest.get("accuracy", {}).items():
-        table.add_row(name, "-" if value is None else f"{value:.4f}")
-    for name, value in manifest.get("confidence", {}).items():
-        table.add_row(name, "-" if value is None else f"{value:.4f}")
-    for name, value in manifest.get("compiled", {}).items():
-        table.add_row(f"compiled: {name}", str(value))
-    for stage, key in manifest.get("provenance", {}).get("keys", {}).items():
-        table.add_row(stage, key)
-    for package, version in manifest.get("provenance", {}).get("versions", {}).items():
-        table.add_row(package, str(version))
     for what in document["unknown"]:
         table.add_row("unknown", Text(what))
+    provenance = manifest.get("provenance", {})
+    for heading, rows in (
+        ("accuracy", _to_four_places(manifest.get("accuracy", {}))),
+        ("confidence", _to_four_places(manifest.get("confidence", {}))),
+        ("compiled", manifest.get("compiled", {})),
+        ("keys of the stages", provenance.get("keys", {})),
+        ("versions that built it", provenance.get("versions", {})),
+    ):
+        if rows:
+            table.add_row(Text(heading, style="bold"), "")
+        for name, value in rows.items():
+            table.add_row(Text(f"  {name}"), Text(str(value)))
     return table
+
+
+def _to_four_places(figures: dict[str, float | None]) -> dict[str, str]:
+    return {name: "-" if figure is None else f"{figure:.4f}" for name, figure in figures.items()}
 
 
 def compile_summary(document: dict[str, Any]) -> RenderableType:

@@ -2,19 +2,17 @@
 
 An error has four parts: what failed, what was received, what is accepted, and what to do next.
 
-====  =====================================================================
-code  meaning
-====  =====================================================================
-0     done; of ``demo`` also Ctrl-C and SIGTERM, which are normal ends, and the summary is printed
-1     a bug of ours (any exception that is not an `EdgecnnError`)
-2     wrong usage, or a part of edgecnn that is not installed; `doctor`: that fails
-3     a gate was missed: accuracy, agreement, size, latency, operators left to the CPU
-4     the data is unusable
-5     the model cannot be converted or compiled, or the file broke a promise about its types, scales or zeros
-6     not a readable ``.tflite``, or a damaged bundle
-7     the camera, the disk or another device failed
-130   interrupted, but for a demo that runs
-====  =====================================================================
+| code | meaning |
+|---|---|
+| 0 | done; of ``demo`` also Ctrl-C and SIGTERM, which are normal ends, and the summary is printed |
+| 1 | a bug of ours (any exception that is not an `EdgecnnError`) |
+| 2 | wrong usage, or a part of edgecnn that is not installed; `doctor`: that fails |
+| 3 | a gate was missed: accuracy, agreement, size, latency, operators left to the CPU |
+| 4 | the data is unusable |
+| 5 | the model cannot be converted or compiled, or the file broke a promise about its types, scales or zeros |
+| 6 | not a readable ``.tflite``, or a damaged bundle |
+| 7 | the camera, the disk or another device failed |
+| 130 | interrupted, but for a demo that runs |
 """
 
 from typing import Any, ClassVar

@@ -1,5 +1,6 @@
 """A picture of what a folder of photos holds: a row of samples for each class, as the network will see them."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +19,20 @@ _ROWS = 100  # a picture of a thousand rows is one that no viewer opens
 
 
 def check_name(path: Path) -> None:
-    """Make sure that a picture can have this name.
+    """Make sure, before any work, that a picture can have this name.
 
     Raises:
-        UsageError: it is not that of a PNG.
+        UsageError: it is not that of a PNG, or there is no such folder: that may be a slip.
     """
     if path.suffix.lower() != ".png":
         raise UsageError("A picture is a PNG.", received=path, accepted="FILE.png", remedy="give it such a name")
+    if not path.parent.is_dir():
+        raise UsageError(
+            "The folder of the picture is not there.",
+            received=path,
+            accepted="FILE.png in a folder that there is",
+            remedy=f"make it, `mkdir -p {shlex.quote(str(path.parent))}`, or name another",
+        )
 
 
 def draw(inspection: Inspection) -> Pixels:

@@ -64,3 +64,10 @@ def test_a_picture_of_another_kind_is_refused() -> None:
     samples.check_name(Path("a.png"))
     with pytest.raises(UsageError):
         samples.check_name(Path("a.jpg"))
+
+
+def test_a_picture_makes_no_folder_that_may_be_a_slip(tmp_path: Path) -> None:
+    samples.check_name(tmp_path / "a.png")
+    with pytest.raises(UsageError) as caught:
+        samples.check_name(tmp_path / "no such" / "a.png")
+    assert f"mkdir -p '{tmp_path}/no such'" in caught.value.remedy

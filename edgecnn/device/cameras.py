@@ -59,10 +59,10 @@ def open_camera(
     if source is None:
         source = find_camera()
         say(f"The camera is {source}.")
-    kind = next((kind for kind in KINDS if kind.means(source)), None)
+    kind = _kind(source)
     if kind is None:
         raise DeviceError(
-            f"There is no camera, file or folder {public(source)}.",
+            f"There is no camera, file or folder {public(source) or 'without a name'}.",
             received=public(source),
             accepted="; ".join(kind.accepted for kind in KINDS),
             remedy="check the path, see `v4l2-ctl --list-devices`, or try --camera synthetic",
@@ -76,7 +76,13 @@ def open_camera(
 
 def are_images(source: str | None) -> bool:
     """Whether a user means images, which have nothing to do with each other, and not a camera or a video."""
-    return next((kind.open is _images for kind in KINDS if source is not None and kind.means(source)), False)
+    kind = None if source is None else _kind(source)
+    return kind is not None and kind.open is _images
+
+
+def _kind(source: str) -> Kind | None:
+    """What a user means; nothing by no name, which would be a path of the current folder."""
+    return next((kind for kind in KINDS if source and kind.means(source)), None)
 
 
 def find_camera() -> str:

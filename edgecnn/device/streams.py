@@ -110,11 +110,26 @@ class Fifo(Stream):
         self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             if not select.select([self._descriptor], [], [], 2 * options.stall_s)[0]:
-                raise _failure(path, "gives no picture", f"nothing for {2 * options.stall_s:g} s")
+                raise self._silence(path, 2 * options.stall_s)
             super().__init__(f"pipe:{self._descriptor}", options, path)
         except DeviceError:
             os.close(self._descriptor)
             raise
+
+    def _silence(self, path: str, seconds: float) -> DeviceError:
+        """Why nothing came: whoever reads meets an end where nobody writes, and has to wait where somebody might."""
+        try:
+            os.read(self._descriptor, 1)
+        except BlockingIOError:
+            what, received, remedy = "gives no picture", "a writer that writes nothing", "see what the writer waits for"
+        else:
+            what, received, remedy = "has no writer", "nobody who writes", "start it: `ffmpeg -i SOURCE -f mpegts FIFO`"
+        return DeviceError(
+            f"{path} {what}.",
+            received=f"{received}, for {seconds:g} s",
+            accepted="a FIFO that a program writes video to",
+            remedy=remedy,
+        )
 
     def _failure(self, what: str, received: str) -> DeviceError:
         return DeviceError(

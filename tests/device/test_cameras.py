@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecnn.device import picamera, usb
-from edgecnn.device.cameras import find_camera, open_camera
+from edgecnn.device.cameras import are_images, find_camera, open_camera
 from edgecnn.device.frames import Camera, Frame
 from edgecnn.device.options import CameraOptions, Region
 from edgecnn.device.pictures import ImageFolder, Synthetic
@@ -138,6 +138,12 @@ for source in sys.argv[1:]:
 def test_nothing_by_that_name() -> None:
     with pytest.raises(DeviceError, match=r"no camera, file or folder no/such\.mp4"):
         open_camera("no/such.mp4")
+
+
+def test_no_name_is_not_the_current_folder() -> None:
+    assert not are_images("")
+    with pytest.raises(DeviceError, match="folder without a name"):
+        open_camera("")
 
 
 def test_a_folder_without_files(tmp_path: Path) -> None:

@@ -213,20 +213,22 @@ def test_a_stream_that_is_not_there(url: str, message: str) -> None:
 
 
 @pytest.mark.lengthy
-def test_a_fifo_that_never_delivers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("writer", "message"), [(False, "has no writer"), (True, "gives no picture")])
+def test_a_fifo_that_never_delivers(writer: bool, message: str, tmp_path: Path) -> None:
     fifo = tmp_path / "camera.fifo"
     program = f"""
 import os
 from edgecnn.device import CameraOptions, open_camera
 from edgecnn.errors import DeviceError
 os.mkfifo({str(fifo)!r})
+silent = os.open({str(fifo)!r}, os.O_RDWR) if {writer} else None
 try:
     open_camera({str(fifo)!r}, CameraOptions(stall_s=0.2))
 except DeviceError as error:
     print(error)
 """  # in a process of its own, which can end although a thread waits in the kernel: that is half of what is tested
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr, done.returncode) == (f"{fifo} gives no picture.\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{fifo} {message}.\n", "", 0)
 
 
 def test_a_fifo_that_delivers(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ _HEADERS = {
 # The link is for who came from a link elsewhere: to that request a browser adds no cookie, to the next it does.
 _DENIED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>edgecnn</title>
 <h1>This page needs its token</h1>
-<p>edgecnn printed an address that holds it when it was started, and a QR code. If you come from there:
+<p>The address that edgecnn printed when it was started holds it, and so does the QR code, where it printed one. If you
+come from there:
 <a href="/">continue</a>.
 """
 
