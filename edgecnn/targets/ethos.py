@@ -51,7 +51,14 @@ _GENERATIONS: dict[str, Any] = {  # the first of each is what is taken where not
 _WARNING = re.compile(
     r"^Warning \(supported operators\) operator: \S+, ofm: '(.*?)(?:_act)?'\nReason: (.*(?:\n[^\n]+)*)", re.MULTILINE
 )
-_STRIDE = "Unsupported kernel stride"
+_SPLIT = "a stride of 3 at most, and another after it"
+_INSTEAD = (  # of what is there and too large: operator, how the reason begins, how it is written for the NPU
+    ("CONV_2D", "Unsupported kernel stride", f"{_SPLIT}; or padding 'valid'"),
+    ("DEPTHWISE_CONV_2D", "Unsupported kernel stride", _SPLIT),
+    ("TRANSPOSE_CONV", "stride out of range", "a stride of 1 or 2, and another after it"),
+    ("AVERAGE_POOL_2D", "kernel ", "a window of 8 at most, or of 256 with padding 'valid'; or GlobalAveragePooling2D"),
+    ("MAX_POOL_2D", "kernel ", "a window of 256 at most, and another after it"),
+)
 _KB = 1024
 
 
@@ -190,15 +197,19 @@ def _results(folder: Path) -> tuple[bytes, dict[str, Any]]:
 def _reasons(said: str) -> dict[str, str]:
     """Why Vela left an operator to the CPU, by the name of its output: its reason and the limit, in one line."""
     found = _WARNING.findall(said)
-    return {name: ". ".join(line.strip().rstrip(".") for line in why.splitlines()) for name, why in found}
+    return {name: _in_one_line(why) for name, why in found}
+
+
+def _in_one_line(why: str) -> str:
+    parts = [line.strip().removeprefix("- ").rstrip(".") for line in why.splitlines()]
+    return ". ".join(filter(None, parts)).replace(":. ", ": ")
 
 
 def _fallback(operator: Operator, why: str) -> Fallback:
-    """What is left to the CPU; of a stride that is too large, there is a way to write it."""
+    """What is left to the CPU; of a stride or a window that is too large, there is a way to write it."""
     made = fallback(operator, why)
-    if why.startswith(_STRIDE):
-        return replace(made, instead="a stride of 3 at most, and another after it; or padding 'valid'")
-    return made
+    known = (instead for name, start, instead in _INSTEAD if operator.type == name and why.startswith(start))
+    return replace(made, instead=next(known, made.instead))
 
 
 def _left(source: tuple[Operator, ...], made: tuple[Operator, ...]) -> list[Operator]:

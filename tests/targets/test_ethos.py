@@ -1,6 +1,7 @@
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from one_operator import T, chain, model, options
@@ -103,6 +104,76 @@ def test_a_stride_that_is_too_large_is_said_also_where_an_activation_is_fused(ac
         assert left.why.startswith("Unsupported kernel stride: 4, 4. Stride>3 is only supported IF")
         assert "stride of 3" in left.instead
     assert compile_bundle(bare(file), CompileFor(target="ethos-u85"), name="stem").fallbacks == ()
+
+
+def sliding(name: str, size: int, kernel: int, stride: int, padding: str, dilation: int = 1) -> bytes:
+    """A convolution or a pooling over a square of four channels, before an operator that every NPU takes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    covered = (kernel - 1) * dilation + 1
+    made = -(-(size if padding == "SAME" else size - covered + 1) // stride)
+    image, smaller, bias = T((1, size, size, 4)), T((1, made, made, 4)), T((4,), "int32", values=1)
+    steps = {"strideH": stride, "strideW": stride, "padding": getattr(schema.Padding, padding)}
+    spread = {"dilationHFactor": dilation, "dilationWFactor": dilation}
+    if name == "CONV_2D":
+        inputs, how = [image, T((4, kernel, kernel, 4), values=1), bias], options("Conv2D", **steps, **spread)
+    elif name == "DEPTHWISE_CONV_2D":
+        how = options("DepthwiseConv2D", depthMultiplier=1, **steps, **spread)
+        inputs = [image, T((1, kernel, kernel, 4), values=1), bias]
+    elif name == "TRANSPOSE_CONV":
+        larger = (1, size * stride, size * stride, 4)
+        inputs = [T((4,), "int32", values=larger), T((4, kernel, kernel, 4), values=1), image]
+        smaller, how = T(larger), options("TransposeConv", **steps)
+    else:
+        inputs, how = [image], options("Pool2D", filterHeight=kernel, filterWidth=kernel, **steps)
+    return chain([(name, inputs, [smaller], how), ("RELU", [image], [image], None)])
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "said", "instead", "mended"),
+    [
+        ("CONV_2D", (40, 7, 4, "SAME"), "Unsupported kernel stride: 4, 4", "padding 'valid'", (40, 7, 4, "VALID")),
+        ("CONV_2D", (40, 7, 4, "SAME"), "Unsupported kernel stride: 4, 4", "stride of 3 at", (40, 7, 3, "SAME")),
+        ("DEPTHWISE_CONV_2D", (40, 7, 4, "VALID"), "Unsupported kernel str", "stride of 3 at", (40, 7, 3, "VALID")),
+        ("TRANSPOSE_CONV", (8, 3, 3, "SAME"), "stride out of range: (3,3)", "stride of 1 or 2", (8, 3, 2, "SAME")),
+        ("AVERAGE_POOL_2D", (40, 9, 2, "SAME"), "kernel width: 9 out of", "window of 8 at", (40, 8, 2, "SAME")),
+        ("AVERAGE_POOL_2D", (40, 9, 2, "SAME"), "kernel width: 9 out of", "padding 'valid'", (40, 9, 2, "VALID")),
+        ("AVERAGE_POOL_2D", (300, 300, 1, "VALID"), "kernel height: 300", "of 256", (300, 256, 1, "VALID")),
+        ("MAX_POOL_2D", (300, 300, 1, "VALID"), "kernel height: 300 out", "window of 256", (300, 256, 1, "VALID")),
+    ],
+)
+def test_what_is_advised_in_the_place_of_what_is_too_large_is_taken(
+    name: str, broken: tuple[Any, ...], said: str, instead: str, mended: tuple[Any, ...]
+) -> None:
+    asked = CompileFor(target="ethos-u55")
+    (left,) = compile_bundle(bare(sliding(name, *broken)), asked, name="broken").fallbacks
+    assert left.operator == name
+    assert left.why.startswith(said)
+    assert ":." not in left.why
+    assert instead in left.instead
+    assert compile_bundle(bare(sliding(name, *mended)), asked, name="mended").fallbacks == ()
+
+
+def test_padding_is_not_advised_where_it_changes_nothing() -> None:
+    file = bare(sliding("DEPTHWISE_CONV_2D", 40, 7, 4, "SAME"))
+    (left,) = compile_bundle(file, CompileFor(target="ethos-u55"), name="depthwise").fallbacks
+    assert "valid" not in left.instead
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("CONV_2D", (80, 70, 1, "SAME")),
+        ("CONV_2D", (80, 9, 1, "SAME", 9)),
+        ("DEPTHWISE_CONV_2D", (80, 70, 1, "SAME")),
+        ("AVERAGE_POOL_2D", (40, 4, 4, "SAME")),
+        ("MAX_POOL_2D", (40, 9, 2, "SAME")),
+    ],
+)
+def test_vela_takes_apart_kernels_over_64_and_strides_of_pools_over_3(name: str, shape: tuple[Any, ...]) -> None:
+    """Limits of the NPU that are none of the network's: nothing is advised against them."""
+    made = compile_bundle(bare(sliding(name, *shape)), CompileFor(target="ethos-u55"), name="large")
+    assert made.fallbacks == ()
 
 
 def test_a_convolution_in_float_takes_its_multiplications_with_it() -> None:
