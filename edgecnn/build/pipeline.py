@@ -129,8 +129,8 @@ def follow(
     _LOG.debug("versions: %s", ", ".join(f"{name} {version}" for name, version in versions().items()))
     trail = trail or Trail()
     beyond = [_beyond(stage, recipe) for stage in recipe.stages]  # before any work: weights may be missing
-    trail.data = data = recipe.data.open(recipe.input)
-    out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
+    trail.data = data = recipe.data.open(recipe.input, progress)
+    out_of_set = recipe.out_of_set.open(recipe.input, progress) if recipe.out_of_set else None
     key: str | None = None
     checked = False
     for stage, others in zip(recipe.stages, beyond, strict=True):
