@@ -28,6 +28,9 @@ class Silent:
         """See `Progress`."""
 
 
+SILENT = Silent()
+
+
 class Count:
     """Counts towards a total that is known, and tells of it ten times a second at most.
 

@@ -15,6 +15,7 @@ from edgecnn.build.data import Dataset, Item, of_items
 from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule
 from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import SILENT, Progress
 
 _PARTS: tuple[tuple[Split, str], ...] = (("train", "train"), ("test", "t10k"))
 
@@ -40,7 +41,7 @@ class Idx:
         """What is wrong with the settings, one sentence each."""
         return self.rule.problems()
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `edgecnn.build.data.Source`.
 
         Raises:

@@ -26,7 +26,7 @@ from edgecnn.images import (
     split_digest,
 )
 from edgecnn.preprocess import InputSpec, Pixels
-from edgecnn.progress import Progress
+from edgecnn.progress import SILENT, Count, Progress
 from edgecnn.splits import GOOD_START, check_splits, check_unlabelled, few_images
 
 _SHOWN = 20  # of the images that are left out; the report has all
@@ -137,8 +137,13 @@ class Source(Protocol):
     def problems(self) -> list[str]:
         """What is wrong with the settings, one sentence each."""
 
-    def open(self, spec: InputSpec) -> Dataset:
-        """The data set at the network's size: named and digested, not decoded yet."""
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
+        """The data set at the network's size: named and digested, not decoded yet.
+
+        Args:
+            spec: the network's input.
+            progress: where to say how far it is, if it takes long.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,10 +252,14 @@ def read_item(item: Item) -> Pixels:
     return frame
 
 
-def file_digests(paths: Sequence[Path]) -> list[str]:
+def file_digests(paths: Sequence[Path], progress: Progress = SILENT) -> list[str]:
     """SHA-256 of each file; nothing for one that cannot be read, which `read_image` will refuse, too."""
-    blocks = in_blocks(lambda index: _file_digest(paths[index]), range(len(paths)))
-    return [digest for _, block in blocks for digest in block]
+    count = Count(progress, len(paths), "looking at the images")
+    digests: list[str] = []
+    for _, block in in_blocks(lambda index: _file_digest(paths[index]), range(len(paths)), block=64):
+        digests += block
+        count.step(len(block))
+    return digests
 
 
 def _file_digest(path: Path) -> str:

@@ -13,6 +13,7 @@ from edgecnn.build.data import Dataset
 from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule
 from edgecnn.preprocess import InputSpec
+from edgecnn.progress import SILENT, Progress
 from edgecnn.splits import name_faults
 
 _PARTS: tuple[tuple[Split, str], ...] = (("train", "train"), ("validation", "val"), ("test", "test"))
@@ -41,7 +42,7 @@ class Npz:
         """What is wrong with the settings, one sentence each."""
         return self.rule.problems()
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `edgecnn.build.data.Source`.
 
         Raises:

@@ -9,7 +9,7 @@ from edgecnn.build.photographs import unlabelled
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS
 from edgecnn.preprocess import InputSpec
-from edgecnn.progress import Progress
+from edgecnn.progress import SILENT, Progress
 
 LEAST = 20  # under which a share of 5 % is less than one image
 
@@ -31,7 +31,7 @@ class OutOfSet:
         """Nothing can be wrong that opening it would not say."""
         return []
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """The images at the network's size; copies count once.
 
         Raises:
@@ -40,7 +40,7 @@ class OutOfSet:
         folder = Path(self.path)
         if not folder.is_dir():
             raise _refused("There is no such folder of images that show none of the classes.", str(folder))
-        found = unlabelled(folder, (), spec)
+        found = unlabelled(folder, (), spec, progress)
 
         def load(progress: Progress, cache: Cache) -> Loaded:
             loaded = found._load(progress, cache)

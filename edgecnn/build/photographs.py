@@ -9,6 +9,7 @@ from edgecnn.errors import DataError
 from edgecnn.evaluation import UNKNOWN
 from edgecnn.images import SplitRule, is_folder, listed_files
 from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import SILENT, Progress
 
 _PACKAGE = Path(edgecnn.__file__).parent
 _HALVES = SplitRule(validation=0.0, calibration=0.5, test=0.5)
@@ -37,7 +38,7 @@ class Photographs:
         """What is wrong with the settings, one sentence each."""
         return [] if len(self.labels) > 1 else [f"Photographs takes the labels of a network, not {self.labels}"]
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `edgecnn.build.data.Source`; copies of a photograph count once.
 
         Raises:
@@ -46,20 +47,22 @@ class Photographs:
         folder = shipped() if self.path is None else Path(self.path)
         if not folder.is_dir():
             raise _no_folder(folder)
-        return unlabelled(folder, self.labels, spec)
+        return unlabelled(folder, self.labels, spec, progress)
 
 
-def unlabelled(folder: Path, labels: tuple[str, ...], spec: InputSpec) -> Dataset:
+def unlabelled(folder: Path, labels: tuple[str, ...], spec: InputSpec, progress: Progress = SILENT) -> Dataset:
     """Every photograph below a folder that is there, once, by its content in one of two halves.
 
     Args:
         folder: with folders in it or not.
         labels: of the network that answers.
         spec: its input.
+        progress: where to say how far it is.
     """
     files = [path for path in listed_files(folder) if path.suffix.lower() in _SUFFIXES or is_folder(path)]
     # What cannot be read has no digest, and no copy.
-    unique = {digest or str(path): (digest, path) for path, digest in zip(files, file_digests(files), strict=True)}
+    digests = file_digests(files, progress)
+    unique = {digest or str(path): (digest, path) for path, digest in zip(files, digests, strict=True)}
     items = [Item(name=str(path), label=UNKNOWN, digest=digest) for digest, path in sorted(unique.values())]
 
     def read(index: int) -> Pixels:

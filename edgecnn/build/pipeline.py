@@ -140,11 +140,10 @@ def follow(
     """
     _LOG.debug("versions: %s", ", ".join(f"{name} {version}" for name, version in versions().items()))
     trail, board = trail or Trail(), board or ThisComputer()
-    beyond = [
-        _beyond(stage, recipe, board) for stage in recipe.stages
-    ]  # before any work: weights or board may be missing
-    trail.data = data = recipe.data.open(recipe.input)
-    out_of_set = recipe.out_of_set.open(recipe.input) if recipe.out_of_set else None
+    # before any work, for weights or the board may be missing
+    beyond = [_beyond(stage, recipe, board) for stage in recipe.stages]
+    trail.data = data = recipe.data.open(recipe.input, progress)
+    out_of_set = recipe.out_of_set.open(recipe.input, progress) if recipe.out_of_set else None
     key: str | None = None
     checked = False
     for stage, others in zip(recipe.stages, beyond, strict=True):

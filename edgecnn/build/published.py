@@ -9,6 +9,7 @@ from edgecnn.build.data import Dataset
 from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule
 from edgecnn.preprocess import InputSpec
+from edgecnn.progress import SILENT, Progress
 from edgecnn.silence import silenced
 
 LABELS = {
@@ -39,7 +40,7 @@ class Published:
             problems.append(f"a published data set is one of {', '.join(LABELS)}, not {self.name!r}")
         return problems
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `edgecnn.build.data.Source`.
 
         Raises:
@@ -47,7 +48,7 @@ class Published:
         """
         labels, packaged = LABELS[self.name], _PACKAGED.get(self.name)
         if packaged and packaged.is_dir():
-            return Idx(path=str(packaged), labels=labels, rule=self.rule).open(spec)
+            return Idx(path=str(packaged), labels=labels, rule=self.rule).open(spec, progress)
         from edgecnn.build.keras import keras
 
         try:

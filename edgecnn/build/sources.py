@@ -28,7 +28,7 @@ from edgecnn.build.published import LABELS, Published
 from edgecnn.build.tfrecord import TFRecord
 from edgecnn.images import SplitRule, beside_classes, class_folders
 from edgecnn.preprocess import InputSpec, Pixels
-from edgecnn.progress import Progress
+from edgecnn.progress import SILENT, Progress
 
 _SHOWN = 3  # of the files beside the classes; `edgecnn data` has all
 
@@ -52,14 +52,14 @@ class Folder:
         """What is wrong with the settings, one sentence each."""
         return self.rule.problems()
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `Source`. A file that is no image is left out, and listed.
 
         Raises:
             DataError: no folder of class folders.
         """
         labels, files = class_folders(Path(self.path))
-        digests = file_digests([file.path for file in files])
+        digests = file_digests([file.path for file in files], progress)
         # By content, not by name: the order decides the training, and the key knows the content alone.
         items = sorted(
             (
@@ -99,7 +99,7 @@ class Shapes:
             problems.append(f"Shapes renders at least 1 image a class, not {self.images_per_class}")
         return problems
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `Source`."""
         classes = len(shapes.CLASSES)
 

@@ -9,6 +9,7 @@ from edgecnn.build.data import Dataset, Item, changed, of_items
 from edgecnn.errors import DataError
 from edgecnn.images import Split, SplitRule, decode_image
 from edgecnn.preprocess import InputSpec, Pixels
+from edgecnn.progress import SILENT, Progress
 from edgecnn.splits import name_faults
 
 _PARTS: tuple[tuple[str, Split], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
@@ -37,7 +38,7 @@ class TFRecord:
         """What is wrong with the settings, one sentence each."""
         return self.rule.problems()
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Progress = SILENT) -> Dataset:
         """See `edgecnn.build.data.Source`.
 
         Raises:

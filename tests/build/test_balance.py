@@ -37,7 +37,7 @@ def test_an_imbalance_is_said_from_3_to_1_on(counts: tuple[int, int], said: bool
 class FewArrows(Shapes):
     """Shapes, of which training sees three of the first class."""
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Any = None) -> Dataset:
         whole = super().open(spec)
 
         def load(progress: Any, cache: Any) -> Loaded:

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn import shapes
 from edgecnn.build import Folder, Shapes
-from edgecnn.build.data import Dataset, Images, split_facts
+from edgecnn.build.data import Dataset, Images, file_digests, split_facts
 from edgecnn.errors import DataError
 from edgecnn.images import SPLITS, SplitRule
 from edgecnn.preprocess import InputSpec
@@ -379,3 +379,11 @@ def test_why_a_file_was_never_read_is_not_taken_from_the_cache(photos: Path, pro
     odd.unlink()
     odd.symlink_to("nowhere.jpg")
     assert opened(photos).load(progress).left_out == ((str(odd), "a link that leads nowhere"),)
+
+
+def test_looking_at_many_files_says_how_far_it_is(tmp_path: Path, progress: Any) -> None:
+    paths = [tmp_path / f"{number}" for number in range(130)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    assert file_digests(paths, progress) == file_digests(paths)
+    assert progress.updates[-1] == (130, 130, "looking at the images")

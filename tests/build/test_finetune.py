@@ -247,7 +247,7 @@ def test_weights_of_another_network_are_refused(trained: Path, follow: Any) -> N
 class Untouched(Folder):
     """Photos that nothing may look at."""
 
-    def open(self, spec: InputSpec) -> Any:
+    def open(self, spec: InputSpec, progress: Any = None) -> Any:
         pytest.fail("the photos were opened")
 
 

@@ -46,7 +46,7 @@ def path(steps: Sequence[Figures], names: Sequence[str]) -> Markup:
     for place, step in enumerate(steps):
         plot.whisker(place, *step["accuracy_interval"])
     plot.numbered([(place, step["accuracy"]) for place, step in enumerate(steps)])
-    return plot.svg(x_names=[shortened(name, max(6, 60 // len(steps))) for name in names])
+    return plot.svg(x_names=[shortened(name, max(6, 54 // len(steps))) for name in names])
 
 
 def frontiers(rows: Sequence[Figures]) -> list[Markup]:

@@ -78,7 +78,7 @@ class Gratings:
     def problems(self) -> list[str]:
         return []
 
-    def open(self, spec: InputSpec) -> Dataset:
+    def open(self, spec: InputSpec, progress: Any = None) -> Dataset:
         labels = tuple(f"{degrees:03}" for degrees in range(0, 180, 180 // CLASSES))
         truth = [index for index in range(len(labels)) for _ in range(self.images_per_class)]
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn import Bundle, Classifier
+from edgecnn import Bundle, Classifier, shapes
 from edgecnn.build import Card, pipeline
 from edgecnn.build.cache import Cache
 from edgecnn.build.report import files_of, page
@@ -138,7 +138,7 @@ def test_headings_do_not_skip_a_level(html: str) -> None:
 def test_it_is_made_again_from_the_cache_without_the_images(built: Path, tmp_path: Path, progress: Any) -> None:
     recipe = recipe_of(built.parent / "photos")
     pipeline.run(recipe, out=tmp_path, progress=progress, cache=Cache(built.parent / "cache"))
-    assert progress.updates == []  # no image was read, no answer given
+    assert {note for *_, note in progress.updates} == {"looking at the images"}  # none was decoded, no answer given
     again, first = (json.loads((folder / "report.json").read_text()) for folder in (tmp_path, built))
     for name in ("confusion", "reliability", "pictured", "layers", "advice", "warnings", "training", "steps"):
         assert again[name] == first[name]
@@ -342,3 +342,46 @@ def test_images_of_any_size_and_colour_are_pictures(shape: tuple[int, int, int])
         decoded = cv2.imdecode(np.frombuffer(b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED)
         assert decoded is not None
         assert decoded.shape[0] * shape[1] == decoded.shape[1] * shape[0]
+
+
+def given_splits(folder: Path, *tested: int) -> Path:
+    """Three classes whose user gave the splits, with so many test images of each."""
+    for label, (name, test) in enumerate(zip(("disc", "box", "ring"), tested, strict=True)):
+        for split, numbers in (("train", range(40)), ("test", range(40, 40 + test))):
+            (folder / split / name).mkdir(parents=True)
+            for number in numbers:
+                image = shapes.render(label, np.random.default_rng((label, number)), (32, 32))
+                cv2.imwrite(str(folder / split / name / f"{number}.png"), image)
+    return folder
+
+
+def test_a_single_test_image_of_each_class(tmp_path: Path, progress: Any) -> None:
+    recipe = recipe_of(given_splits(tmp_path / "photos", 1, 1, 1), name="few", gates=())
+    pipeline.run(recipe, out=tmp_path / "out", progress=progress, cache=Cache(tmp_path / "cache"))
+    facts = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert facts["data"]["test"] == 3
+    assert [each["n"] for each in facts["int8"]["per_class"].values()] == [1, 1, 1]
+    found = Page(html := (tmp_path / "out" / "report.html").read_text())
+    for each in facts["int8"]["per_class"].values():
+        low, high = each["accuracy_interval"]
+        assert high - low > 0.75  # one image says next to nothing, and the page says that
+        assert any(cell.endswith(f"{low:.3f}\N{EN DASH}{high:.3f}") for cell in found.cells)
+    assert not {"nan", "None", "inf"} & set(re.findall(r"\b\w+\b", re.sub(r'(src|d|points)="[^"]*"', "", html)))
+
+
+def test_a_test_split_without_an_image_is_taken_from_those_of_training(tmp_path: Path, progress: Any) -> None:
+    recipe = recipe_of(given_splits(tmp_path / "photos", 0, 0, 0), name="none", gates=())
+    pipeline.run(recipe, out=tmp_path / "out", progress=progress, cache=Cache(tmp_path / "cache"))
+    data = json.loads((tmp_path / "out" / "report.json").read_text())["data"]
+    assert data["test"] > 0
+    assert sum(data[split] for split in ("train", "validation", "calibration", "test")) == 3 * 40
+
+
+def test_where_a_class_has_no_test_image_the_page_says_so(tmp_path: Path, progress: Any) -> None:
+    recipe = recipe_of(given_splits(tmp_path / "photos", 0, 1, 1), name="none", gates=())
+    with pytest.raises(DataError, match="the class disc has no test image"):
+        pipeline.run(recipe, out=tmp_path / "out", progress=progress, cache=Cache(tmp_path / "cache"))
+    found = Page(html := (tmp_path / "out" / "report.html").read_text())
+    assert "The build failed at the images, before train" in html
+    assert "the class disc has no test image" in html
+    assert any(cell.startswith("mend these, and run the command again") for cell in found.cells)
