@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.errors import DeviceError
+from edgecnn.progress import Silent
+from edgecnn.remote import RemoteBoard
 from edgecnn.shapes import CLASSES, render
 from tests.remote.conftest import SSHD, Pi, command, on
 
@@ -200,6 +203,19 @@ def test_images_there_have_a_line_or_an_answer_each(ready: Pi, bundle_path: Path
     assert ("0.png: " in lines, "1.png: " in lines) == (True, True), lines
 
 
+def test_a_board_measures_what_a_build_asks(ready: Pi, bundle_path: Path) -> None:
+    board = RemoteBoard("pi", Silent())
+    assert (board.facts()["on"], board.facts()["runtime"].split()[0]) == ("pi", "ai-edge-litert")
+    told: list[tuple[int, int]] = []
+    times = board.p50s_ms([bundle_path.read_bytes()] * 2, runs=20, on_run=lambda *done: told.append(done))
+    assert (len(times), min(times) > 0, told) == (2, True, [(20, 20)])
+    with pytest.raises(DeviceError) as caught:
+        board.p50s_ms([b"no model"], runs=1)
+    assert caught.value.message.startswith("pi cannot measure")
+    assert ready.quiet()
+
+
+@pytest.mark.slow
 def test_a_build_is_timed_there(ready: Pi, tmp_path: Path) -> None:
     """Its budget and what its report says are of the board, and nothing of what is measured stays there."""
     words = ("build", "shapes", "--quick", "--max-p50", "1000ms", "--out", tmp_path / "out", "--json")
