@@ -18,7 +18,7 @@ from edgecnn.build.train import PTQ_FILE
 from edgecnn.errors import ModelError
 from edgecnn.files import write_atomically
 from edgecnn.preprocess import InputSpec
-from edgecnn.progress import Count, Progress, Silent
+from edgecnn.progress import SILENT, Count, Progress
 from edgecnn.silence import silenced
 
 
@@ -34,7 +34,7 @@ def ptq_file(
     *,
     ranges: Ranges = "minmax",
     correct_biases: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> bytes:
     """Post-training quantization of a float model: uint8 in, int8 inside, uint8 scores out.
 
@@ -44,13 +44,13 @@ def ptq_file(
         calibration: (n, height, width, channels) uint8, the representative images.
         ranges: see `edgecnn.build.post_training.refined`.
         correct_biases: see there.
-        progress: told of the images; None tells nobody.
+        progress: told of the images.
 
     Two pixels of the first image are set to 0 and 255, so that the input's scale and zero point are exactly its spec's.
     """
 
     refines = ranges != "minmax" or correct_biases
-    count = Count(progress or Silent(), (1 + refines) * len(calibration), "calibrating")
+    count = Count(progress, (1 + refines) * len(calibration), "calibrating")
 
     def representative() -> Iterator[list[Any]]:
         for number, pixels in enumerate(count.over(calibration)):

@@ -10,7 +10,7 @@ from edgecnn.build.data import Images
 from edgecnn.build.keras import tf
 from edgecnn.build.recipe import Augmentation, Context
 from edgecnn.preprocess import InputSpec, Pixels
-from edgecnn.progress import Count, Progress, Silent
+from edgecnn.progress import SILENT, Count, Progress
 
 _OURS = InputSpec(height=1, width=1)
 
@@ -98,11 +98,9 @@ def in_order(images: Images, spec: InputSpec, batch_size: int) -> Any:
     return dataset.map(load).prefetch(2)
 
 
-def predict(
-    model: Any, images: Images, spec: InputSpec, batch_size: int = 64, *, progress: Progress | None = None
-) -> Any:
+def predict(model: Any, images: Images, spec: InputSpec, batch_size: int = 64, *, progress: Progress = SILENT) -> Any:
     """Logits of a Keras model for pixels, (n, classes) float32."""
-    count = Count(progress or Silent(), -(-len(images) // batch_size), "asking the Keras model")
+    count = Count(progress, -(-len(images) // batch_size), "asking the Keras model")
     batches = count.over(in_order(images, spec, batch_size))
     return np.concatenate([model(batch, training=False).numpy() for batch, _ in batches])
 
