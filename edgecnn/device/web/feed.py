@@ -74,7 +74,8 @@ class Feed:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
-        self.numbers.put(b"event: end\ndata: {}\n\n", None)
+        with self._changed:
+            self.numbers.put(b"event: end\ndata: {}\n\n", None, audience=self.numbers.audience)
         self.numbers.end()
         self.pictures.end()
 
@@ -125,12 +126,15 @@ class Feed:
                 if self._closed:
                     return
                 answer, numbers = self._news(), self._numbers_are_due()
+                seeing, reading = self.pictures.audience, self.numbers.audience
             start, spent_s = time.perf_counter(), time.thread_time()
             if answer is not None:
-                self.pictures.put(part(answer), answer)
+                picture = part(answer)
+                with self._changed:
+                    self.pictures.put(picture, answer, audience=seeing)
                 self._pictured_s = time.perf_counter()
             if numbers:
-                self._look_at_numbers()
+                self._look_at_numbers(reading)
             pause_s = max(PICTURE_S, (time.thread_time() - spent_s) / SHARE)
             time.sleep(max(0.0, start + pause_s - time.perf_counter()))
 
@@ -142,7 +146,7 @@ class Feed:
     def _numbers_are_due(self) -> bool:
         return self.numbers.viewers > 0 and time.perf_counter() >= self._looked_s + NUMBERS_S
 
-    def _look_at_numbers(self) -> None:
+    def _look_at_numbers(self, audience: int) -> None:
         assert self.run is not None
         temperature, throttled = self._health.read()
         with self._changed:
@@ -150,5 +154,6 @@ class Feed:
         document |= {"temperature_c": temperature, "throttled": throttled}
         self._looked_s = time.perf_counter()
         if document != self.numbers.source or self._looked_s >= self._put_s + NUMBERS_AT_LEAST_S:
-            self.numbers.put(f"data: {json.dumps(document)}\n\n".encode(), document)
+            with self._changed:
+                self.numbers.put(f"data: {json.dumps(document)}\n\n".encode(), document, audience=audience)
             self._put_s = self._looked_s

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.device.frames import Frame
+from edgecnn.device.frames import Answer, Frame
 from edgecnn.device.web import connection, encode, feed
 from edgecnn.inference import Prediction
 from edgecnn.preprocess import Pixels
@@ -108,6 +108,32 @@ def test_who_comes_while_it_is_paused_sees_the_last_frame_and_why(serve: Any, vi
             assert number_of(late.picture()) == document["frame"]
         assert demo.set({"paused": False}) == 204
         demo.wait_for_answers(5)
+
+
+def test_a_picture_begun_for_who_has_left_is_not_shown_to_who_comes(
+    serve: Any, view_of: Any, number_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, begun, may_end = feed.part, threading.Event(), threading.Event()
+
+    def slowly(answer: Answer) -> bytes:
+        begun.set()
+        assert may_end.wait(timeout=30)
+        return part(answer)
+
+    monkeypatch.setattr(feed, "part", slowly)
+    with serve() as demo:
+        with view_of(demo, "/live.mjpeg"):
+            assert begun.wait(timeout=30)
+        while demo._feed.pictures.viewers:
+            demo.wait_for_answers(1)
+        may_end.set()
+        demo.wait_for_answers(20)
+        assert demo.set({"paused": True}) == 204
+        with view_of(demo, "/numbers") as watcher:
+            document = watcher.numbers_until(lambda numbers: numbers["notice"] == "paused")
+        with view_of(demo, "/live.mjpeg") as late:
+            assert number_of(late.picture()) == document["frame"]
+        assert demo.set({"paused": False}) == 204
 
 
 def test_the_numbers(serve: Any, view_of: Any) -> None:
