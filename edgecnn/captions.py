@@ -1,7 +1,7 @@
 """Names beside the dots of a picture, none over another."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 
@@ -51,6 +51,12 @@ def write(image: Pixels, text: str, at: tuple[int, int]) -> Box:
     """Write from the lower left corner, and say where that is."""
     draw_text(image, text, at)
     return _box(text, at)
+
+
+def write_where_free(image: Pixels, text: str, places: Sequence[tuple[int, int]], taken: Sequence[Box]) -> Box:
+    """Write at the first place that lies over nothing, else at the first; and say where that is."""
+    free = (at for at in places if not any(overlap(_box(text, at), other) for other in taken))
+    return write(image, text, next(free, places[0]))
 
 
 def _box(text: str, at: tuple[int, int]) -> Box:

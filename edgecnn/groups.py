@@ -12,7 +12,7 @@ from edgecnn.operators import Operator
 
 _MAKERS = ("CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 _KEPT = 0.75
-_STEPS = (16, 8)  # channels that a kernel computes at once: one more than a multiple costs as much as all of them
+_STEP = 16  # channels that a kernel computes at once: one more than a multiple costs nearly as much as all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Group:
         takers: of those that take them.
         others: of those that pass them on.
         channels: how many there are.
-        kept: about three quarters of them, a multiple of 16 (8 where there are no more than 16).
+        kept: about three quarters of them, a multiple of 16.
     """
 
     makers: tuple[int, ...]
@@ -47,7 +47,7 @@ class Group:
 
 
 def groups(operators: Sequence[Operator]) -> list[Group]:
-    """The channels that may be fewer: not those of an input or an output of the network, and not fewer than 16."""
+    """The channels that may be fewer: not those of an input or an output of the network, and only more than 16."""
     owner = _owners(operators)
     made = {place for each in operators for place in each.output_ids}
     used = {place for each in operators for place in each.input_ids}
@@ -97,5 +97,4 @@ def _makes(operator: Operator) -> bool:
 
 def _fewer(channels: int) -> int:
     """About three quarters; 0 where there are too few to take any away. 24 of 32 would take as long as 32."""
-    step = _STEPS[0] if channels > _STEPS[0] else _STEPS[1]
-    return min(max(round(_KEPT * channels / step), 1) * step, (channels - 1) // step * step)
+    return min(max(round(_KEPT * channels / _STEP), 1), (channels - 1) // _STEP) * _STEP

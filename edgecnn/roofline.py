@@ -8,7 +8,7 @@ from textwrap import wrap
 import cv2
 import numpy as np
 
-from edgecnn.captions import LETTER, Box, around, label, write
+from edgecnn.captions import LETTER, Box, around, label, write, write_where_free
 from edgecnn.layers import Layers
 from edgecnn.preprocess import Pixels
 from edgecnn.samples import draw_text
@@ -17,6 +17,7 @@ _WIDTH, _HEIGHT = 1120, 800
 _LEFT, _RIGHT, _TOP, _BOTTOM = 100, 40, 96, 170  # margins, in pixels
 _LINE, _ROWS, _ACROSS = 24, 5, 118  # of the advice: pixels from line to line, lines, and letters to a line
 _LABELS = 8
+_ALONG = (0.25, 0.4, 0.55, 0.7, 0.1)  # of a slope, where its name may stand
 _LARGEST, _SMALLEST = 34, 3  # radii: of the longest operator, and the least of any
 _ROOF, _GRID, _RING = (60, 60, 60), (228, 228, 228), (200, 30, 60)
 _COLOURS = {
@@ -87,7 +88,7 @@ def draw(layers: Layers, *, title: str, advice: Sequence[str]) -> Pixels:
     for dot, centre, radius in places:
         if dot.prune_next:
             cv2.circle(image, centre, radius + 2, _RING, 2, cv2.LINE_AA)
-    taken = _roofs(image, plane, layers)
+    taken = _roofs(image, plane, layers, [around(centre, radius) for _, centre, radius in places])
     taken += [around(centre, round(0.7 * radius)) for _, centre, radius in places]
     inside = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
     for dot, centre, radius in places[:_LABELS]:
@@ -150,18 +151,18 @@ def _grid(image: Pixels, plane: _Plane) -> None:
     draw_text(image, "MACs for each byte that must move", (_WIDTH // 2 - 130, bottom + 42))
 
 
-def _roofs(image: Pixels, plane: _Plane, layers: Layers) -> list[Box]:
+def _roofs(image: Pixels, plane: _Plane, layers: Layers, seen: Sequence[Box]) -> list[Box]:
     """The slope of memory and that of the caches, up to the highest roof, and a roof for each type; where text is."""
-    limits, taken = layers.limits, []
+    limits = layers.limits
+    taken: list[Box] = []
     peak = max(limits.macs_per_s.values())
     edge = 10**plane.left
     for name, rate in (("memory", limits.memory_bytes_per_s), ("caches", limits.cache_bytes_per_s)):
         start = max(edge, 10**plane.low / rate)
-        ends = (plane.x(start), plane.y(start * rate)), (plane.x(peak / rate), plane.y(peak))
-        cv2.line(image, *ends, _ROOF, 2, cv2.LINE_AA)
-        left = plane.x(start) + (plane.x(peak / rate) - plane.x(start)) // 4
-        on_line = 10 ** (plane.left + (left - _LEFT) / (_WIDTH - _LEFT - _RIGHT) * (plane.right - plane.left)) * rate
-        taken.append(write(image, f"{name} {_short(rate)}B/s", (left + 14, plane.y(on_line) + 14)))
+        (left, low), (right, high) = (plane.x(start), plane.y(start * rate)), (plane.x(peak / rate), plane.y(peak))
+        cv2.line(image, (left, low), (right, high), _ROOF, 2, cv2.LINE_AA)
+        places = [(left + round(part * (right - left)) + 14, low + round(part * (high - low)) + 14) for part in _ALONG]
+        taken.append(write_where_free(image, f"{name} {_short(rate)}B/s", places, [*seen, *taken]))
     ridge = peak / limits.cache_bytes_per_s
     for kind, rate in limits.macs_per_s.items():
         start = min(ridge, rate / limits.cache_bytes_per_s)

@@ -38,7 +38,7 @@ def test_channels_stay_multiples_of_what_a_kernel_takes_at_once() -> None:
     tied, inner = groups(RESIDUAL)
     assert tied.kept in (64, 80)
     assert inner.kept == 32
-    for channels, kept in ((8, None), (9, 8), (16, 8), (17, 16), (32, 16), (64, 48), (65, 48), (144, 112)):
+    for channels, kept in ((8, None), (16, None), (17, 16), (31, 16), (32, 16), (64, 48), (65, 48), (144, 112)):
         few = groups([made(0, "CONV_2D", (0,), 1, channels), made(1, "CONV_2D", (1,), 2, 8)])
         assert [group.kept for group in few] == ([kept] if kept else [])
 
