@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import time
+from functools import cache
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -45,7 +46,7 @@ class OpenvinoTarget(Runtime):
             with NamedTemporaryFile(suffix=".tflite") as file:  # it knows the format by the name, and not from memory
                 file.write(model)
                 file.flush()
-                core = module.Core()
+                core = _core(module)
                 graph = core.read_model(file.name)
                 if graph.is_dynamic():  # a batch of any size, which is one everywhere else
                     graph.reshape(dict(enumerate(_input_shapes(model))))
@@ -70,6 +71,16 @@ class OpenvinoTarget(Runtime):
                 received=str(error),
                 remedy="pip install '.[openvino]' again, or choose another --target",
             ) from error
+
+
+@cache
+def _core(module: Any) -> Any:
+    """One for the life of the process, and so is its plugin for the processor.
+
+    Where that is unloaded by another thread than loaded it, the loader's alternate signal stack is gone, and the next
+    signal, such as Ctrl-C, ends the process with a fault (OpenVINO 2026.4, ``SigAltStackSetup``).
+    """
+    return module.Core()
 
 
 class OpenvinoSession:

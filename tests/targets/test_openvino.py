@@ -28,6 +28,25 @@ def test_a_classifier_answers_as_with_litert_to_a_step(threads: int, bundle: Bun
             assert max(abs(ours[label] - theirs[label]) for label in theirs) <= STEP
 
 
+def test_ctrl_c_is_heard_after_a_session_has_ended_in_another_thread() -> None:
+    code = (
+        "import gc, signal, threading\n"
+        "from edgecnn import targets\n"
+        "from edgecnn.bench.generated import empty_model\n"
+        "held = [targets.choose('openvino').load(empty_model(), threads=1)]\n"
+        "held[0].invoke()\n"
+        "thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_what_is_inside_is_as_the_file_has_it(bundle: Bundle) -> None:
     ours, theirs = (targets.choose(name).load(bundle.model, threads=1) for name in ("openvino", "litert"))
     assert (ours.inputs, ours.outputs) == (theirs.inputs, theirs.outputs)
