@@ -6,9 +6,9 @@ Agreement: in each repeat MODEL is timed against itself in turn, 200 invokes eac
 MODEL` does; counted is how often the 95 % interval of the ratio of medians covers 1. For comparison it is counted how
 often it would with one load of each and blocks of 20 timings, as if where a model lies in memory did not matter.
 
-Overhead: 2000 chunks of 10 invokes, short so that few are interrupted, in turn in the loop of `edgecnn.timing` and in a
-bare loop of the interpreter's C code (a deque that consumes invokes); the ratio of the medians over chunks, with its
-interval: of the wall time of a chunk, and of the mean of what the loop itself read.
+Overhead: 2000 chunks of 10 invokes, short so that few are interrupted, in turn in the loop of `edgecnn.bench.timing`
+and in a bare loop of the interpreter's C code (a deque that consumes invokes); the ratio of the medians over chunks,
+with its interval: of the wall time of a chunk, and of the mean of what the loop itself read.
 """
 
 import json
@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import Bundle, bootstrap, targets, timing
-from edgecnn.bench import prepare
+from edgecnn import Bundle, targets
+from edgecnn.bench import bootstrap, prepare, timing
+from edgecnn.bench.timing import timed
 from edgecnn.conditions import Snapshot, described
 from edgecnn.latency import host_facts
 from edgecnn.targets import Session
-from edgecnn.timing import timed
 
 RUNS, CHUNK, CHUNKS = 200, 10, 2000
 

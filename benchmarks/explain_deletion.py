@@ -17,8 +17,8 @@ import numpy as np
 from edgecnn import Bundle
 from edgecnn.build.grad_cam import GradCam
 from edgecnn.errors import UsageError
+from edgecnn.explain.saliency import METHODS, Evidence
 from edgecnn.images import read_image, visible_files
-from edgecnn.saliency import METHODS, Evidence
 
 STEPS = 20
 

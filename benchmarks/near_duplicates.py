@@ -2,10 +2,10 @@
 
     python benchmarks/near_duplicates.py DIR [DIR ...]
 
-Every image below DIR is changed in each way, and held against itself with the two thresholds of `edgecnn.duplicates`:
-the hash alone, and as it is decided, with the thumbnails. Then all pairs of the unchanged images are compared, and the
-search is timed on them. A pair that is found may be a true one: look at it. Figures are in benchmarks/results/
-near_duplicates.json.
+Every image below DIR is changed in each way, and held against itself with the two thresholds of
+`edgecnn.inspection.duplicates`: the hash alone, and as it is decided, with the thumbnails. Then all pairs of the
+unchanged images are compared, and the search is timed on them. A pair that is found may be a true one: look at it.
+Figures are in benchmarks/results/near_duplicates.json.
 """
 
 import json
@@ -19,8 +19,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgecnn import duplicates
 from edgecnn.images import UnreadableImage, read_image, visible_files
+from edgecnn.inspection import duplicates
 from edgecnn.latency import available_cores, host_facts
 from edgecnn.preprocess import Pixels
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import InputSpec, build, console, operator_times
-from edgecnn.bench import bench
+from edgecnn import InputSpec, build, console
+from edgecnn.bench import bench, operator_times
+from edgecnn.bench.candidates import candidates
 from edgecnn.build.recipe import Architecture
-from edgecnn.candidates import candidates
 from edgecnn.conditions import Snapshot, described
 from edgecnn.files import write_atomically
 from edgecnn.latency import host_facts

@@ -32,7 +32,7 @@ _TIMEOUT_S = 20.0
 _TRIAL = """
 import sys
 import numpy as np
-from edgecnn.generated import empty_model
+from edgecnn.bench.generated import empty_model
 from edgecnn.targets import TARGETS
 session = TARGETS[sys.argv[1]].load(empty_model(), threads=1)
 session.set_input(np.full(session.inputs[0].shape, 1.5, np.float32))

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgecnn import Bundle
-from edgecnn.cli import _ended_by_signals, main
+from edgecnn.cli import main
+from edgecnn.cli.live import _ended_by_signals
 from edgecnn.device import CameraOptions, Region
 from edgecnn.shapes import CLASSES, render
 from tests.build.test_choice import photos
@@ -398,7 +399,7 @@ def test_a_demo_without_a_camera_chooses_one_and_says_which(bundle_path: Path, m
 def test_the_view_where_none_is_named(
     monkeypatch: pytest.MonkeyPatch, bundle_path: Path, options: list[object], terminal: bool, view: str
 ) -> None:
-    monkeypatch.setattr("edgecnn.cli._stderr_is_terminal", lambda: terminal)
+    monkeypatch.setattr("edgecnn.cli.live._stderr_is_terminal", lambda: terminal)
     (name,), named = called(
         monkeypatch, "edgecnn.device.demo.open_view", "demo", bundle_path, "--camera", "synthetic", *options
     )

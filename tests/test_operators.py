@@ -7,12 +7,12 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn import targets
+from edgecnn.bench.candidates import prepare, random_values
+from edgecnn.bench.generated import alone
 from edgecnn.build.keras import tf
 from edgecnn.bundle import packed
-from edgecnn.candidates import prepare, random_values
-from edgecnn.generated import alone
 from edgecnn.operators import Operator, Tensor, operators
-from tests import test_bench
+from tests.bench import test_bench
 from tests.targets.one_operator import T, model
 
 

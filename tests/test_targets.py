@@ -15,7 +15,7 @@ from edgecnn.targets.tflite import TfliteTarget
 WORKSTATION = ("tensorflow", "tf_keras", "keras", "tensorflow_model_optimization", "filelock", "platformdirs")
 DEVICE_SIDE = (
     "edgecnn", "edgecnn.cli", "edgecnn.bench", "edgecnn.bundle", "edgecnn.console", "edgecnn.device",
-    "edgecnn.device.terminal", "edgecnn.distribution",
+    "edgecnn.device.terminal", "edgecnn.bench.distribution",
     "edgecnn.evaluation", "edgecnn.images", "edgecnn.inference", "edgecnn.shapes",
     "edgecnn.targets",
 )  # fmt: skip

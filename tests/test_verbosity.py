@@ -11,6 +11,7 @@ import pytest
 
 from edgecnn import console
 from edgecnn.cli import main
+from edgecnn.console import bar
 from edgecnn.silence import silenced
 from tests.test_cli import run
 
@@ -77,7 +78,7 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, b
 def test_a_line_of_progress_says_what_is_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(console, "_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(bar, "_LINE_EVERY_S", 0.0)
     with console.progress() as progress:
         for done in range(1, 5):
             progress.update(done, 10, "explaining")

@@ -12,8 +12,8 @@ import numpy as np
 from edgecnn.build.cache import Cache
 from edgecnn.bundle import Bundle
 from edgecnn.errors import UsageError
+from edgecnn.explain.saliency import Map, OnStep
 from edgecnn.preprocess import Pixels
-from edgecnn.saliency import Map, OnStep
 
 NAME = "grad-cam"
 _CONFIG, _WEIGHTS = "model.json", "weights.npz"  # `edgecnn.build.models`, which loads TensorFlow

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgecnn import samples
+from edgecnn import drawing
 from edgecnn.build.recipe import Context
 from edgecnn.preprocess import Pixels
 
@@ -24,7 +24,7 @@ def write_samples(context: Context, folder: Path) -> Path:
         context: gives the training split, the augmentations and the seed.
         folder: where ``samples.png`` goes.
     """
-    samples.write(folder / SAMPLES_FILE, page_of(context))
+    drawing.write(folder / SAMPLES_FILE, page_of(context))
     return folder / SAMPLES_FILE
 
 
@@ -35,11 +35,11 @@ def page_of(context: Context) -> Pixels:
     plain, changed = _rows(context, shown)
     height, width = _on_page(*plain.shape[2:4])
     page = np.full((_HEADER + len(shown) * (height + _GAP), _MARGIN + _COLUMNS * (width + _GAP), 3), _PAPER, np.uint8)
-    samples.draw_text(page, "as it is", (_MARGIN, _HEADER - 9))
-    samples.draw_text(page, "as the network is trained on them", (_MARGIN + width + _GAP, _HEADER - 9))
+    drawing.draw_text(page, "as it is", (_MARGIN, _HEADER - 9))
+    drawing.draw_text(page, "as the network is trained on them", (_MARGIN + width + _GAP, _HEADER - 9))
     for row, label in enumerate(shown):
         top = _HEADER + row * (height + _GAP)
-        samples.draw_text(page, _fitting(names[label]), (8, top + height // 2 + 5))
+        drawing.draw_text(page, _fitting(names[label]), (8, top + height // 2 + 5))
         for column, image in enumerate([plain[row, 0], *changed[row]]):
             left = _MARGIN + column * (width + _GAP)
             smooth = cv2.INTER_AREA if height < len(image) else cv2.INTER_NEAREST  # enlarged, pixels are pixels

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from edgecnn.bench.generated import empty_model
 from edgecnn.board import OnRun, unseen
 from edgecnn.errors import DeviceError
-from edgecnn.generated import empty_model
 from edgecnn.progress import Progress
 from edgecnn.remote.run import ran
 

@@ -28,7 +28,7 @@ NOT_THERE = (
 )
 NO_TESTS_OF_IT = (  # of the build, and of what is made there: compilers, and networks of single operators
     *("build", "pi", "remote", "targets", "test_compilation.py", "test_packaging.py"),
-    *("test_operators.py", "test_operator_times.py"),
+    *("test_operators.py", "bench/test_operator_times.py"),
 )
 IN_CI = Pi(core="cortex-a72", python="3.11")
 ALL = [

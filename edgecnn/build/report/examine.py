@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn import targets
+from edgecnn.bench.candidates import Candidate
+from edgecnn.bench.operator_times import measure
 from edgecnn.build.balance import imbalance
 from edgecnn.build.confidence import BINS
 from edgecnn.build.convert import KERAS_LOGITS
@@ -20,11 +22,9 @@ from edgecnn.build.recipe import Artifact, Context
 from edgecnn.build.report import looks
 from edgecnn.build.verify import BUNDLE_FILE
 from edgecnn.bundle import Bundle
-from edgecnn.candidates import Candidate
 from edgecnn.evaluation import Evaluation, evaluate
 from edgecnn.files import write_atomically
 from edgecnn.inference import Classifier
-from edgecnn.operator_times import measure
 from edgecnn.progress import Count
 
 REVISION = 1  # raised when the same bundle begins to give another examination
