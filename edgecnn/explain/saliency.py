@@ -4,7 +4,7 @@ What is measured is the logarithm of the odds of the class, from the logits that
 0.996 is at a ceiling, and many parts could be hidden before it says so.
 
 Whether a map tells of what the network has learned: Adebayo et al. 2018, arXiv:1810.03292, compare it with that of a
-network with random weights; `tests/test_saliency.py` does.
+network with random weights; `tests/explain/test_saliency.py` does.
 """
 
 from collections.abc import Callable
