@@ -7,7 +7,7 @@ Untrained networks in int8, which take the time of trained ones. Of each the ope
 to the letter (that many of those channels are kept), and the file after it is timed in turn with the file before;
 ``STEPS`` times over. Said and found are shares of the time before that are left, found with its 95 % interval; beside
 them is the share of the MACs that is left, which is what one would go by without a measurement. OUT gets
-``prune_advice.json`` and ``prune_advice.md``, and for as long as it takes a folder of files.
+``prune_advice.json`` and ``prune_advice.md``.
 """
 
 import json
@@ -28,6 +28,9 @@ from edgecnn.latency import host_facts
 from edgecnn.progress import Progress
 
 STEPS, RUNS = 3, 200
+LEGEND = (
+    "Said, found (with its 95 % interval) and MACs are shares of the network before the step that are left after it."
+)
 NETWORKS: tuple[tuple[str, Architecture, int, int], ...] = (  # name, network, pixels, classes
     ("ConvNet", build.ConvNet(), 96, 10),
     ("ResNet8", build.ResNet8(), 96, 10),
@@ -52,7 +55,7 @@ def measured(folder: Path, progress: Progress) -> list[dict[str, Any]]:
         file = _written(model, spec, folder / f"{name}-0.tflite")
         for step in range(1, STEPS + 1):
             progress.update(done * STEPS + step - 1, len(NETWORKS) * STEPS, f"{name}, step {step}")
-            layers = operator_times.measure(candidates([file], names=None, threads=[1])[0], runs=RUNS).as_json()
+            layers = operator_times.time_operators(candidates([file], names=None, threads=[1])[0], runs=RUNS).as_json()
             if (advice := layers["prune_next"]) is None:
                 break
             model, macs_left = _followed(model, advice)
@@ -114,9 +117,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 def summary(rows: list[dict[str, Any]]) -> str:
     """How far off both are, in a sentence."""
     off = {key: np.array([abs(row[key] - row["found"]) for row in rows]) for key in ("said", "macs")}
-    saved = float(np.median([1 - row["found"] for row in rows]))
+    saved = np.array([1 - row["found"] for row in rows])
+    kept = saved / [1 - row["said"] for row in rows]
     return (
-        f"A step saves {saved:.1%} of the time (median of {len(rows)}); what is said is off by "
+        f"A step saves {np.median(saved):.1%} of the time (median of {len(rows)}), which is {np.median(kept):.2f} of "
+        f"what is said (worst {kept.min():.2f}). What is said is off by "
         f"{np.median(off['said']):.1%} of the time (at most {off['said'].max():.1%}), the share of MACs by "
         f"{np.median(off['macs']):.1%} (at most {off['macs'].max():.1%})."
     )
@@ -132,7 +137,7 @@ def main(out: str) -> None:
     document = {"host": host, "conditions": described(before, Snapshot.take()), "rows": rows}
     write_atomically(folder / "prune_advice.json", (json.dumps(document, indent=1) + "\n").encode())
     note = f"Untrained, int8, one thread, p50 of {RUNS} rounds; {host['cores']} cores of {host['processor']}"
-    text = f"{note}\n\n{table(rows)}\n{summary(rows)}\n"
+    text = f"{note}. {LEGEND}\n\n{table(rows)}\n{summary(rows)}\n"
     write_atomically(folder / "prune_advice.md", text.encode())
     print(text)
 

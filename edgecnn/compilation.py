@@ -157,7 +157,7 @@ def survey(bundle: Bundle, *, name: str, on_target: Callable[[int, int, str], No
 def _ran(bundle: Bundle, name: str) -> dict[str, Any]:
     """Latency of one thread, and the agreement with the reference kernels."""
     from edgecnn.bench import interleaved, prepare
-    from edgecnn.targets.micro import agreement_of
+    from edgecnn.targets.agreement import agreement_of
 
     target = targets.choose(name)
     with silenced():  # one of them is TensorFlow, which greets

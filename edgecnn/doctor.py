@@ -110,8 +110,10 @@ def _edgecnn() -> Iterator[Check]:
 
 def _runtimes() -> list[Check]:
     """Of each runtime that is installed, whether it runs; LiteRT belongs to every installation."""
-    from edgecnn.targets import TARGETS
-
+    try:
+        from edgecnn.targets import TARGETS
+    except ImportError as error:  # OpenCV or numpy, without which no frame is brought to a network's size
+        return [Check(name="runtime", level="fail", found=f"none can be tried: {error}", advice="mend that first")]
     names = [name for name, target in TARGETS.items() if target.installed() and name != "tensorflow"]
     with ThreadPoolExecutor() as pool:
         checks = list(pool.map(_runtime, names))

@@ -1,4 +1,4 @@
-"""What all pictures share: a line of text in them, and a PNG of them."""
+"""What the pictures that commands write share: whether they can have that name, a line of text, a PNG."""
 
 import shlex
 from pathlib import Path

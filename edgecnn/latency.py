@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyStats:
@@ -29,6 +27,8 @@ class LatencyStats:
     @classmethod
     def of(cls, samples_ns: Sequence[int]) -> "LatencyStats":
         """Statistics of at least one timing, each in nanoseconds."""
+        import numpy as np  # `doctor` needs the rest of this, and says that it is broken
+
         samples = np.asarray(samples_ns, dtype=np.float64) / 1e6
         p50, p90, p99 = (round(float(value), 4) for value in np.percentile(samples, (50, 90, 99)))
         return cls(

@@ -12,7 +12,7 @@ from edgecnn.compilation import CompileFor
 from edgecnn.errors import UsageError
 from edgecnn.operators import operators
 from edgecnn.targets import TARGETS
-from edgecnn.targets.micro import IMAGES
+from edgecnn.targets.agreement import IMAGES
 
 pytest.importorskip("ethosu", reason="pip install '.[ethos]'")
 

@@ -44,6 +44,18 @@ def test_this_installation_works_and_each_line_says_what_to_do() -> None:
 
 
 @pytest.mark.lengthy
+@pytest.mark.parametrize("package", ["cv2", "numpy"])
+def test_a_package_that_cannot_be_imported_is_said(package: str, tmp_path: Path) -> None:
+    (tmp_path / f"{package}.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    for options in (["--json"], ["--quiet"]):
+        command = [sys.executable, "-m", "edgecnn", "doctor", *options]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "libGL.so.1" in done.stdout
+
+
+@pytest.mark.lengthy
 def test_tensorflow_is_not_imported() -> None:
     program = "import sys; from edgecnn.doctor import examine; examine(); print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

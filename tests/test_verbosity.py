@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from edgecnn import console
@@ -53,7 +54,9 @@ def test_what_was_caught_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_command_takes_both_but_those_that_say_nothing() -> None:
-    for name, command in main.commands.items():
+    device = main.commands["device"]
+    assert isinstance(device, click.Group)
+    for name, command in (main.commands | device.commands).items():
         options = {option for parameter in command.params for option in parameter.opts}
         assert ({"--quiet", "--verbose", "-q", "-v"} <= options) == (name not in ("service", "completion")), name
 

@@ -1,7 +1,7 @@
 """How well latencies are known: intervals by a block bootstrap, whose blocks are loads of the model.
 
 Timings that follow each other are alike, and those of one load are alike in another way: where its memory came to lie
-makes it a few tenths of a percent faster or slower for as long as it lives (Mytkowicz and others, "Producing Wrong Data
+makes it 0.1 to 1 % faster or slower for as long as it lives (Mytkowicz and others, "Producing Wrong Data
 Without Doing Anything Obviously Wrong", ASPLOS 2009). So a model is loaded several times, and what is drawn, with
 replacement, are whole loads: blocks of neighbours, as Künsch has it for series ("The Jackknife and the Bootstrap for
 General Stationary Observations", Annals of Statistics 17, 1989), and Kalibera and Jones for benchmarks ("Rigorous

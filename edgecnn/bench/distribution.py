@@ -41,7 +41,8 @@ def panels(bench: Bench, rows: Sequence[dict[str, Any]]) -> list[Panel]:
         found.append(_panel(row["name"], bench.tight, place, row))
     for place, row in enumerate(rows):
         if bench.paced and row["paced"]:
-            found.append(_panel(f"{row['name']}, {bench.rate:g} a second", bench.paced, place, row["paced"]))
+            title = f"{row['name']}, {bench.rate:g} a second" + (" together" if len(rows) > 1 else "")
+            found.append(_panel(title, bench.paced, place, row["paced"]))
     return found
 
 

@@ -7,13 +7,11 @@ from typing import Any
 
 from edgecnn import conditions
 from edgecnn.bench import bootstrap
-from edgecnn.bench.candidates import Candidate, Started, prepare, start
+from edgecnn.bench.candidates import Candidate, Started, start
 from edgecnn.bench.timing import Timings, timed
 from edgecnn.conditions import Snapshot
 from edgecnn.latency import LatencyStats, available_cores, host_facts, rss_mb
 from edgecnn.targets import Session
-
-__all__ = ["Bench", "bench", "interleaved", "names", "prepare"]
 
 _WIDE = 0.1  # of the median: an interval that nobody should conclude from
 

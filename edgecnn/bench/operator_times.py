@@ -50,7 +50,7 @@ class _Turn:
         return time.perf_counter_ns() - start
 
 
-def measure(
+def time_operators(
     candidate: Candidate, *, runs: int, on_run: Callable[[int, int], None] = lambda done, total: None
 ) -> Layers:
     """Time every operator of a network, the network itself, and what this computer can do, in turn.

@@ -20,7 +20,10 @@ _BYTES, _MS = arguments.number(("kB", 1e3), ("MB", 1e6)), arguments.number(("ms"
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to put the result (artifacts/NAME).")
 @click.option("--quick", is_flag=True, help="A build of seconds, to see that all works.")
 @click.option(
-    "--model", type=click.Path(path_type=Path), metavar="FILE", help="Your trained Keras 2 file: no training."
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your trained Keras 2 file: the first training is left out.",
 )
 @click.option("--input-range", metavar="RANGE", help="What it was trained on: 0..255, 0..1 or -1..1.")
 @click.option("--max-drop", metavar="1%", callback=arguments.share, help="Accuracy that may be lost.")
@@ -172,7 +175,7 @@ def report(builds: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     document = compare.compare(builds)
     out = out or Path("comparison.html")
     write_atomically(out, compare.rendered(document).encode(errors="replace"))
-    click.echo(f"The page is {out}.", err=True)
+    say(f"The page is {out}.")
     console.to_stdout(document, console.comparison_summary(document), as_json=as_json)
 
 

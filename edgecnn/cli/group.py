@@ -43,13 +43,15 @@ def told() -> dict[str, bool]:
 class _Commands(click.Group):
     """Click's group, with edgecnn's exit codes and errors; `--quiet` and `--verbose` go before or after a command."""
 
+    group_class = type  # groups in it are of its kind
+
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.params += _verbosity_options()
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """See Click."""
-        if cmd.name not in ("service", "completion"):
+        if cmd.name not in ("service", "completion") and not isinstance(cmd, _Commands):
             cmd.params += _verbosity_options()
         super().add_command(cmd, name)
 

@@ -1,4 +1,4 @@
-"""What the command line shows to people: progress, results and errors. `edgecnn.cli` prints through this alone."""
+"""What the command line shows to people: progress, results and errors."""
 
 from edgecnn.console.accelerators import compile_summary, targets_summary
 from edgecnn.console.bar import progress

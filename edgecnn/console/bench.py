@@ -20,7 +20,8 @@ def bench_summary(document: dict[str, Any]) -> RenderableType:
         table.add_row(*_times(escape(row["name"]), row, with_ratio=len(rows) > 1))
     for row in rows:
         if (paced := row["paced"]) is not None:
-            name = f"{escape(row['name'])}, at {paced['rate']:g} a second"
+            together = " together" if len(rows) > 1 else ""
+            name = f"{escape(row['name'])}, at {paced['rate']:g} a second{together}"
             table.add_row(*_times(name, paced, with_ratio=len(rows) > 1))
     host, first = document["host"], rows[0]
     facts = (

@@ -9,14 +9,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from edgecnn.console.words import PLACES
-from edgecnn.images import SPLITS
 
 
 def data_summary(document: dict[str, Any]) -> RenderableType:
     """What a folder of photos holds, and what is wrong with it."""
     table = Table(Column("class", overflow="fold"), box=None, header_style="dim", pad_edge=False)
-    for name in ("images", *SPLITS, "left out"):
-        table.add_column(name, justify="right")
+    for name in next(iter(document["classes"].values()), ()):  # images, the splits, left out
+        table.add_column(name.replace("_", " "), justify="right")
     for label, counts in document["classes"].items():
         table.add_row(escape(label), *(f"{count:,}" for count in counts.values()))
     totals = [sum(column) for column in zip(*(each.values() for each in document["classes"].values()), strict=True)]

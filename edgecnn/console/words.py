@@ -2,7 +2,7 @@
 
 from typing import Any
 
-PLACES = 5  # of files that a finding is about; the JSON has all
+PLACES = 5  # of many that are shown; the JSON has all
 IN_BRACKETS = "95 % interval in brackets"
 
 

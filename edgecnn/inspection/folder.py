@@ -1,4 +1,4 @@
-"""What a folder of photos holds, before anything is trained on it: `inspect_folder` reads all, `document` says it.
+"""What a folder of photos holds, before anything is trained on it: `inspect_folder` reads all.
 
 Nothing is kept of an image but some facts, its hash and a thumbnail of 192 bytes, so memory grows by under 2 kB a file.
 """

@@ -18,6 +18,7 @@ import numpy as np
 from edgecnn.errors import BundleError, EdgecnnError, MissingExtraError, ModelError, UsageError
 from edgecnn.operators import operators
 from edgecnn.silence import silenced
+from edgecnn.targets.agreement import agreement_of
 from edgecnn.targets.compiling import (
     Ability,
     Compiled,
@@ -35,7 +36,6 @@ _MODULE = "tflite_micro.python.tflite_micro.runtime"
 _ARENA = re.compile(r"Arena allocation total (\d+) bytes")
 _NOT_THERE = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
 _TRIALS, _STEP_BYTES = 64, 1024
-IMAGES = 5  # random ones, over which the outputs are held against the reference kernels
 
 
 class MicroTarget:
@@ -212,31 +212,6 @@ def _arena_bytes(session: MicroSession, model: bytes) -> int:
         else:
             return size
     raise RuntimeError(f"tflite-micro does not run in an arena of {size} bytes, and said {said[1]}")
-
-
-def agreement_of(session: Any, reference: Any, images: int = IMAGES) -> dict[str, Any]:
-    """Two sessions of one model over the same random inputs; see `measure`."""
-    random, steps, same = np.random.default_rng(0), 0.0, 0
-    for _ in range(images):
-        for index, tensor in enumerate(session.inputs):
-            value = _random(random, tensor)
-            for each in (session, reference):
-                each.set_input(value, index)
-        session.invoke()
-        reference.invoke()
-        pairs = [(session.output(i), reference.output(i), t) for i, t in enumerate(session.outputs)]
-        differences = [np.abs(ours.astype(float) - theirs.astype(float)).max() for ours, theirs, _ in pairs]
-        steps = max(steps, *differences)
-        same += int(pairs[0][0].argmax() == pairs[0][1].argmax())
-    unit = int(steps) if reference.outputs[0].scale else round(steps, 6)
-    return {"images": images, "largest_step": unit, "same_class": same / images}
-
-
-def _random(random: "np.random.Generator", tensor: TensorInfo) -> Array:
-    if tensor.dtype.kind == "f":
-        return random.uniform(-1, 1, tensor.shape).astype(tensor.dtype)
-    limits = np.iinfo(tensor.dtype)
-    return random.integers(limits.min, limits.max, tensor.shape, dtype=tensor.dtype, endpoint=True)
 
 
 def main(model: str, figures: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from edgecnn.bench.candidates import candidates
 from edgecnn.bench.layers import Layers
-from edgecnn.bench.operator_times import measure
+from edgecnn.bench.operator_times import time_operators
 from edgecnn.build.keras import tf
 from edgecnn.operators import operators
 from tests.test_operators import converted
@@ -12,13 +12,13 @@ from tests.test_operators import converted
 
 def measured(path: Path, runs: int = 20) -> Layers:
     (candidate,) = candidates([path], names=None, threads=(1,))
-    return measure(candidate, runs=runs)
+    return time_operators(candidate, runs=runs)
 
 
 def test_every_operator_is_timed_and_the_whole_beside_them(bundle_path: Path, int8_model: bytes) -> None:
     rounds: list[tuple[int, int]] = []
     (candidate,) = candidates([bundle_path], names=None, threads=(1,))
-    found = measure(candidate, runs=25, on_run=lambda done, total: rounds.append((done, total)))
+    found = time_operators(candidate, runs=25, on_run=lambda done, total: rounds.append((done, total)))
     assert [each.type for each in found.operators] == [each.type for each in operators(int8_model)]
     assert all(took is not None and took >= 0 for took in found.times_ms)
     assert rounds == [(13, 26), (26, 26)]

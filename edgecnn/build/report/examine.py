@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgecnn import targets
 from edgecnn.bench.candidates import Candidate
-from edgecnn.bench.operator_times import measure
+from edgecnn.bench.operator_times import time_operators
 from edgecnn.build.balance import imbalance
 from edgecnn.build.confidence import BINS
 from edgecnn.build.convert import KERAS_LOGITS
@@ -118,7 +118,7 @@ def layers(bundle: Bundle, path: Path) -> dict[str, Any]:
         takes (None where that cannot be timed) and the least that this host could; ``advice``: what follows from that.
     """
     alone = Candidate(path=path, bundle=bundle, read_ms=0.0, target=targets.choose(), threads=1)
-    measured = measure(alone, runs=_RUNS)
+    measured = time_operators(alone, runs=_RUNS)
     document = measured.as_json()
     found = [
         {
