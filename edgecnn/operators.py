@@ -96,10 +96,13 @@ class Operator:
     def name(self) -> str:
         """That of its layer: of ``net/add/Relu;net/conv/Conv2D`` it is ``conv``. Empty where none was kept.
 
-        A cast belongs to the layer that it casts.
+        The converter joins the names of what it fused, the first of them last. A cast belongs to the layer that it
+        casts.
         """
         source = self.inputs[:1] if self.type in CASTS else self.outputs[:1]
         path = source[0].name.split(";")[-1].split("/") if source and source[0] else [""]
+        if len(path) > 2 and path[-1].startswith("ReadVariableOp"):  # of the bias, behind the operator
+            path.pop()
         name = path[-2] if len(path) > 1 else path[-1]
         return "" if name.startswith(_NO_LAYER) else name
 

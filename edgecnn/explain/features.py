@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from edgecnn.bundle import packed
 from edgecnn.errors import ModelError, UsageError
+from edgecnn.operators import CASTS, Tensor, operators
+
+_KERNELS = ("int8", "uint8", "float32")  # what a first convolution's may be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +35,14 @@ class Layer:
 
 def feature_layers(model: bytes) -> tuple[Layer, ...]:
     """The layers of a flatbuffer whose results are (1, height, width, channels), more than one place each, in order."""
-    schema, tree = _tree(model)
-    kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-    main, found, used = tree.subgraphs[0], list[Layer](), set[str]()
-    for operator in main.operators or ():
-        tensor = main.tensors[operator.outputs[0]]
-        shape = tuple(int(size) for size in tensor.shape) if tensor.shape is not None else ()
-        if len(shape) != 4 or shape[1] * shape[2] == 1 or _casts(tree, operator):
+    found, used = list[Layer](), set[str]()
+    for operator in operators(model):
+        shape = operator.outputs[0].shape if operator.outputs else ()
+        if len(shape) != 4 or shape[1] * shape[2] == 1 or operator.type in CASTS:
             continue
-        name = _unique(_short(tensor.name.decode(errors="replace")), used)
-        kind = kinds.get(_code(tree, operator), "CUSTOM")
-        found.append(Layer(name=name, kind=kind, shape=(shape[1], shape[2], shape[3]), tensor=operator.outputs[0]))
+        name = _unique(operator.name or operator.type.lower(), used)
+        place = operator.output_ids[0]
+        found.append(Layer(name=name, kind=operator.type, shape=(shape[1], shape[2], shape[3]), tensor=place))
     return tuple(found)
 
 
@@ -66,9 +66,8 @@ def find_layer(model: bytes, name: str) -> Layer:
 
 def logits_of(model: bytes) -> int | None:
     """The tensor that the last softmax takes: scores without a ceiling. None where the file has no softmax."""
-    schema, tree = _tree(model)
-    found = [each for each in tree.subgraphs[0].operators or () if _code(tree, each) == schema.BuiltinOperator.SOFTMAX]
-    return int(found[-1].inputs[0]) if found else None
+    found = [each.input_ids[0] for each in operators(model) if each.type == "SOFTMAX"]
+    return found[-1] if found else None
 
 
 def exposing(model: bytes, *tensors: int) -> tuple[bytes, tuple[int, ...]]:
@@ -81,7 +80,9 @@ def exposing(model: bytes, *tensors: int) -> tuple[bytes, tuple[int, ...]]:
     Returns:
         The flatbuffer, and which of its outputs each of the tensors is.
     """
-    _, tree = _tree(model)
+    from ai_edge_litert import schema_py_generated as schema
+
+    tree = schema.ModelT.InitFromPackedBuf(model)
     main = tree.subgraphs[0]
     outputs = [*main.outputs, *(each for each in tensors if each not in main.outputs)]
     main.outputs = np.array(outputs, np.int32)
@@ -95,17 +96,9 @@ def first_filters(model: bytes) -> NDArray[np.float32]:
     Raises:
         ModelError: the file has no convolution with constant kernels of int8 or float.
     """
-    schema, tree = _tree(model)
-    main = tree.subgraphs[0]
-    types = {schema.TensorType.INT8: np.int8, schema.TensorType.UINT8: np.uint8, schema.TensorType.FLOAT32: np.float32}
-    for operator in main.operators or ():
-        if _code(tree, operator) != schema.BuiltinOperator.CONV_2D:
-            continue
-        tensor = main.tensors[operator.inputs[1]]
-        data, dtype = tree.buffers[tensor.buffer].data, types.get(tensor.type)
-        if data is not None and dtype is not None:
-            return _dequantized(np.frombuffer(bytes(data), dtype).reshape(tensor.shape), tensor.quantization)
-        break
+    kernel = next((each.inputs[1] for each in operators(model) if each.type == "CONV_2D"), None)
+    if kernel is not None and kernel.data is not None and kernel.type in _KERNELS:
+        return _dequantized(np.frombuffer(kernel.data, kernel.type).reshape(kernel.shape), kernel)
     raise ModelError(
         "This file has no first convolution whose filters could be drawn.",
         accepted="a CONV_2D with a constant kernel in int8, uint8 or float32",
@@ -113,37 +106,11 @@ def first_filters(model: bytes) -> NDArray[np.float32]:
     )
 
 
-def _dequantized(kernel: NDArray[Any], quantization: Any) -> NDArray[np.float32]:
-    if quantization is None or quantization.scale is None or not len(quantization.scale):
-        return kernel.astype(np.float32)
-    scale = np.asarray(quantization.scale, np.float32).reshape(-1, 1, 1, 1)  # one for all, or one a filter
-    return (kernel.astype(np.float32) - np.asarray(quantization.zeroPoint, np.float32).reshape(-1, 1, 1, 1)) * scale
-
-
-def _tree(model: bytes) -> tuple[Any, Any]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema, schema.ModelT.InitFromPackedBuf(model)
-
-
-def _code(tree: Any, operator: Any) -> int:
-    code = tree.operatorCodes[operator.opcodeIndex]
-    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
-
-
-def _casts(tree: Any, operator: Any) -> bool:
-    """Whether it only brings a tensor to another type."""
-    from ai_edge_litert.schema_py_generated import BuiltinOperator
-
-    return _code(tree, operator) in (BuiltinOperator.QUANTIZE, BuiltinOperator.DEQUANTIZE)
-
-
-def _short(tensor: str) -> str:
-    """The converter joins the names of what it fused, the first of them last: ``net/relu/Relu;net/stem/Conv2D1``."""
-    parts = tensor.split(";")[-1].split("/")
-    if len(parts) > 2 and parts[-1].startswith("ReadVariableOp"):  # of the bias, behind the operator
-        parts.pop()
-    return parts[-2] if len(parts) > 1 else parts[0]
+def _dequantized(values: NDArray[Any], kernel: Tensor) -> NDArray[np.float32]:
+    if not kernel.scales:
+        return values.astype(np.float32)
+    scale = np.asarray(kernel.scales, np.float32).reshape(-1, 1, 1, 1)  # one for all, or one a filter
+    return (values.astype(np.float32) - np.asarray(kernel.zero_points, np.float32).reshape(-1, 1, 1, 1)) * scale
 
 
 def _unique(name: str, used: set[str]) -> str:
